@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The front door: verbs only. Each delegates to the room that knows how.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+run: ## boot a guest, page it to remote memory, verify, print; GUEST_KERNEL= RAM= WORKING_SET= PEERS=1
+	@scripts/run
+
+shell: ## the same guest with a shell (exit or ^A x leaves it); GUEST_KERNEL= RAM= SMP=
+	@scripts/shell
+
+test: ## every test; last line 'N passed, N failed, N skipped'
+	@scripts/setup
+	@scripts/test-all
+
+check: ## the fast tests: unit, spec, lint; no root, no guest
+	@scripts/setup base unit lint
+	@scripts/test-all unit spec lint
+
+unit: ## unit tests of engine and rings, under ASan and UBSan
+	@scripts/setup base unit
+	@scripts/test-all unit
+
+lint: ## sparse, checkpatch, clang-tidy, cppcheck
+	@scripts/setup base lint driver
+	@scripts/test-all lint
+
+fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
+	@scripts/setup base fuzz
+	@$(MAKE) -C tests/fuzz fuzz
+
+qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree
+	@scripts/setup base qemu
+	@scripts/qemu-build
+
+driver: ## rmnic.ko for the stock kernels; KDIR=headers for another one
+	@scripts/setup base driver
+	@$(MAKE) -C guest-driver
+
+install: ## install the driver for the running kernel (in the guest)
+	@$(MAKE) -C guest-driver install
+
+clean: ## remove all that was built
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run shell test check unit lint fuzz qemu driver install clean help
