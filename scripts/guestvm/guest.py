@@ -23,9 +23,10 @@ def die_with_parent():
 class Guest:
     """run() gives the job's exit status, or a text that says why there is none."""
 
-    def __init__(self, log_dir, nonce, timeout, say):
+    def __init__(self, log_dir, nonce, timeout, say, interactive=False):
         self.log_dir = log_dir
         self.nonce = nonce
+        self.interactive = interactive   # the console is this terminal, QEMU's from start to end
         self.deadline = time.monotonic() + timeout
         self.timeout = timeout
         self.say = say
@@ -47,23 +48,26 @@ class Guest:
     def _start(self, command):
         pairs = {name: socket.socketpair() for name in ("console", "report", "monitor")}
         args = list(command)
+        if self.interactive:
+            del pairs["console"]
+            args += ["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "chardev=console"]
         for name, (_, theirs) in pairs.items():
             args += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
         args += ["-serial", "chardev:console", "-serial", "chardev:report",
                  "-mon", "chardev=monitor,mode=control"]
         with open(os.path.join(self.log_dir, "qemu.log"), "wb") as log:
             self.process = subprocess.Popen(
-                args, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                args, stdin=None if self.interactive else subprocess.DEVNULL,
+                stdout=None if self.interactive else log, stderr=log,
                 pass_fds=[theirs.fileno() for _, theirs in pairs.values()],
-                preexec_fn=die_with_parent, start_new_session=True)
+                preexec_fn=die_with_parent, start_new_session=not self.interactive)
         for _, theirs in pairs.values():
             theirs.close()
         self.console_log = open(os.path.join(self.log_dir, "console.log"), "wb", buffering=0)
         self.report = pairs["report"][0]
         self.monitor = Monitor(pairs["monitor"][0])
-        for name in ("console", "report"):
-            self.selector.register(pairs[name][0], selectors.EVENT_READ, name)
-        self.selector.register(pairs["monitor"][0], selectors.EVENT_READ, "monitor")
+        for name, (ours, _) in pairs.items():
+            self.selector.register(ours, selectors.EVENT_READ, name)
 
     def _stop(self):
         """The end of the sockets comes with QEMU's end, so nothing of the console is lost."""
@@ -84,10 +88,10 @@ class Guest:
             if self.event_deadline and now >= self.event_deadline:
                 self.event_deadline = None
                 self.monitor.give_up_event()
-            if now - self.last_sign > HEARTBEAT_S:
+            if now - self.last_sign > HEARTBEAT_S and not self.interactive:
                 self.last_sign = now
                 self.say(f"... {int(self.deadline - now)} s left, console: {self.last_line[-90:]}")
-            wait = min(self.deadline, self.event_deadline or self.deadline, now + 1) - now
+            wait = min(self.event_deadline or self.deadline, self.deadline, now + 1) - now
             for key, _ in self.selector.select(max(wait, 0)):
                 self._readable(key)
         code = self.process.wait()
