@@ -31,7 +31,7 @@ fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
 
 qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree
 	@scripts/setup base qemu
-	@scripts/qemu-build
+	@scripts/qemu-build $(QEMU_VERSION)
 
 driver: ## rmnic.ko for the stock kernels; KDIR=headers for another one
 	@scripts/setup base driver
