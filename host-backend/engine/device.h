@@ -46,6 +46,7 @@ void rmnic_dev_destroy(struct rmnic_dev *dev);
 /*
  * Maps the admin queue and starts executing. Returns RMNIC_ERR_NONE or the RMNIC_ERR_* that
  * makes the device fatal; then nothing is mapped. drv_features was checked by nobody yet.
+ * aq_depth: a power of two, RMNIC_MIN_DEPTH to the configured max_depth.
  */
 uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t aq_depth,
 			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec);
@@ -59,6 +60,11 @@ void rmnic_dev_disable(struct rmnic_dev *dev);
  * fetched are completed first (delays are cut short), nothing is fetched until resume.
  */
 void rmnic_dev_pause(struct rmnic_dev *dev);
+/*
+ * Whether nothing fetched is unfinished. Always true after a pause with a store that answers
+ * at once; with another one the host polls on until it is.
+ */
+bool rmnic_dev_quiet(const struct rmnic_dev *dev);
 void rmnic_dev_resume(struct rmnic_dev *dev);
 /*
  * pages: a multiple of slab_pages, not below the present capacity, not above max_capacity;
@@ -75,7 +81,10 @@ void rmnic_dev_event(struct rmnic_dev *dev);
  * bounded work. True: something was done, poll again.
  */
 bool rmnic_dev_poll(struct rmnic_dev *dev);
-/* Whether a poll would find work; looks at the tails and deadlines only. Any thread's hint. */
+/*
+ * Whether a poll would find work; looks at the tails and deadlines only. It reads queues
+ * that a disable unmaps, so like the poll it belongs to the polling thread.
+ */
 bool rmnic_dev_has_work(struct rmnic_dev *dev);
 /*
  * Before the host sleeps: sets NEED_WAKEUP everywhere, then looks once more. False: there is
@@ -91,6 +100,9 @@ uint64_t rmnic_dev_deadline(const struct rmnic_dev *dev);
 
 const struct rmnic_counters *rmnic_dev_counters(struct rmnic_dev *dev);
 const struct rmnic_hist *rmnic_dev_hist(struct rmnic_dev *dev, enum rmnic_stage stage);
+/* For what only the host sees: a refused register access (REG-1, REG-2), a doorbell. */
+void rmnic_dev_bad_register(struct rmnic_dev *dev, uint64_t offset);
+void rmnic_dev_doorbell(struct rmnic_dev *dev);
 /* Knobs for tests, all zero (off) at creation; may be changed at any time by any thread. */
 struct rmnic_fault *rmnic_dev_fault(struct rmnic_dev *dev);
 
@@ -111,10 +123,10 @@ struct rmnic_qp_state {
 	uint64_t rec_addr;
 };
 
-/* The device must be paused. qp: max_qpairs + 1 entries. */
+/* The device must be paused and quiet. qp: max_qpairs + 1 entries. */
 void rmnic_dev_save(struct rmnic_dev *dev, struct rmnic_qp_state *qp);
 /*
- * On a disabled device; leaves it paused. Every value is checked as if the guest had sent it.
+ * On a disabled device, with entry 0 active (one saved while disabled is not loaded); leaves it paused. Every value is checked as if the guest had sent it.
  * False: a value is out of range or an address is not RAM; the device stays disabled.
  */
 bool rmnic_dev_load(struct rmnic_dev *dev, const struct rmnic_qp_state *qp);

@@ -53,7 +53,8 @@ struct rmnic_host_ops {
 	/*
 	 * The one translation of guest addresses (C2): yields directly accessible RAM of
 	 * len bytes from addr in one piece, or returns false and maps nothing. The memory
-	 * stays valid until unmap, also when the guest's memory map changes.
+	 * stays valid until unmap, also when the guest's memory map changes. ptr is aligned
+	 * as addr is, up to 4096.
 	 */
 	bool (*map)(void *host, uint64_t addr, uint32_t len, bool write,
 		    struct rmnic_mapping *out);

@@ -33,6 +33,12 @@ struct rmnic_store_counters {
 struct rmnic_store_ops {
 	uint16_t (*page_out)(struct rmnic_store *store, struct rmnic_page_op *op);
 	uint16_t (*page_in)(struct rmnic_store *store, struct rmnic_page_op *op);
+	/*
+	 * Forgets an operation that is pending: when it returns, op->data is no longer touched
+	 * and op->done() will not be called. A page going out is then old, new or
+	 * INDETERMINATE. NULL: the store never answers PENDING.
+	 */
+	void (*cancel)(struct rmnic_store *store, struct rmnic_page_op *op);
 	/* Pages rpn .. rpn + n - 1 are given back / become zeros. Always in range. */
 	uint16_t (*free)(struct rmnic_store *store, uint64_t rpn, uint32_t n);
 	uint16_t (*zero)(struct rmnic_store *store, uint64_t rpn, uint32_t n);
