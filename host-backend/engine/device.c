@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device: creation, control, the poll round, save and load. */
+#include "engine/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+/* What one turn of a queue pair may do before others are looked at (RING-14, RULES H). */
+#define IN_CMDS   32
+#define IN_PAGES  32
+#define OUT_CMDS  4
+#define OUT_PAGES 16
+/* Under steady load the store's housekeeping still runs once in so many rounds. */
+#define IDLE_ROUNDS 64
+
+/* --- Creation --------------------------------------------------------------------------- */
+
+static bool config_ok(const struct rmnic_dev_config *c)
+{
+	return c->ops && c->store && c->max_qpairs >= 1 && c->max_qpairs <= RMNIC_MAX_QPAIRS &&
+	       c->max_depth >= RMNIC_MIN_DEPTH && c->max_depth <= RMNIC_MAX_DEPTH &&
+	       (c->max_depth & (c->max_depth - 1)) == 0 && c->vectors >= 1 &&
+	       c->vectors <= RMNIC_VECTORS && c->slab_pages &&
+	       (c->slab_pages & (c->slab_pages - 1)) == 0 && c->capacity % c->slab_pages == 0 &&
+	       c->capacity <= c->max_capacity && c->max_capacity <= RMNIC_MAX_CAPACITY;
+}
+
+struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
+{
+	struct rmnic_dev *dev;
+	size_t n, depth, skip_words;
+
+	if (!config_ok(config))
+		return NULL;
+	n = config->max_qpairs + 1u;
+	depth = config->max_depth;
+	skip_words = (depth + 63) / 64;
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return NULL;
+	dev->cfg = *config;
+	dev->capacity = config->capacity;
+	dev->qps = calloc(n, sizeof(*dev->qps));
+	dev->in = calloc(n, sizeof(*dev->in));
+	dev->out = calloc(n, sizeof(*dev->out));
+	dev->cmds = calloc(n * depth, sizeof(*dev->cmds));
+	dev->lists = calloc(n * RMNIC_MAX_PAGES, sizeof(*dev->lists));
+	dev->skips = calloc(n * skip_words, sizeof(*dev->skips));
+	dev->pages = calloc(2 * RMNIC_PAGE_OPS, sizeof(*dev->pages));
+	if (!dev->qps || !dev->in || !dev->out || !dev->cmds || !dev->lists || !dev->skips ||
+	    !dev->pages) {
+		rmnic_dev_destroy(dev);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		dev->qps[i].dev = dev;
+		dev->qps[i].cmds = dev->cmds + i * depth;
+		dev->qps[i].list = dev->lists + i * RMNIC_MAX_PAGES;
+		dev->qps[i].skip = dev->skips + i * skip_words;
+	}
+	for (size_t i = 0; i < 2 * RMNIC_PAGE_OPS; i++) {
+		struct rmnic_page **list = &dev->free_page[i / RMNIC_PAGE_OPS];
+
+		dev->pages[i].next_free = *list;
+		*list = &dev->pages[i];
+	}
+	return dev;
+}
+
+static void close_all(struct rmnic_dev *dev)
+{
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
+		rmnic_qp_close(&dev->qps[i]);
+	memset(dev->irq_map, 0, sizeof(dev->irq_map));
+	dev->irq_any = false;
+	dev->event_pending = false;
+}
+
+void rmnic_dev_destroy(struct rmnic_dev *dev)
+{
+	if (!dev)
+		return;
+	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)
+		close_all(dev);
+	free(dev->pages);
+	free(dev->skips);
+	free(dev->lists);
+	free(dev->cmds);
+	free(dev->out);
+	free(dev->in);
+	free(dev->qps);
+	free(dev);
+}
+
+/* --- Refusals and fatal errors -------------------------------------------------------------- */
+
+void rmnic_dev_refuse(struct rmnic_dev *dev, enum rmnic_refusal why, uint16_t qid, uint16_t cid,
+		      uint64_t value)
+{
+	RMNIC_COUNT(dev->counters.refused[why], 1);
+	dev->cfg.ops->refused(dev->cfg.host, why, qid, cid, value);
+}
+
+/* DMA-4 */
+void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error)
+{
+	if (dev->state != RMNIC_DEV_RUNNING && dev->state != RMNIC_DEV_PAUSED)
+		return;
+	dev->state = RMNIC_DEV_FATAL;
+	RMNIC_COUNT(dev->counters.fatal_errors, 1);
+	close_all(dev);
+	dev->cfg.ops->fatal(dev->cfg.host, error);
+}
+
+/* --- Control ---------------------------------------------------------------------------------- */
+
+static bool features_ok(struct rmnic_dev *dev, uint64_t drv_features)
+{
+	uint64_t bad = drv_features & ~dev->cfg.features;
+
+	if (bad)
+		rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_FEATURES, 0, RMNIC_NO_CID, bad);
+	return !bad;
+}
+
+static bool aq_depth_ok(struct rmnic_dev *dev, uint32_t depth)
+{
+	if (rmnic_qp_depth_ok(dev, depth))
+		return true;
+	rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_AQ, 0, RMNIC_NO_CID, depth);
+	return false;
+}
+
+/* DMA-5 */
+uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t aq_depth,
+			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec)
+{
+	const struct rmnic_qp_params p = {
+		.depth = aq_depth, .sq_addr = aq_sq, .cq_addr = aq_cq, .rec_addr = aq_rec,
+	};
+	uint32_t error = RMNIC_ERR_NONE;
+
+	if (dev->state != RMNIC_DEV_DISABLED)
+		rmnic_dev_disable(dev);
+	if (!features_ok(dev, drv_features)) {
+		error = RMNIC_ERR_FEATURES;
+	} else if (!aq_depth_ok(dev, aq_depth)) {
+		error = RMNIC_ERR_AQ_DEPTH;
+	} else if (rmnic_qp_open(dev, &p, RMNIC_NO_CID) != RMNIC_SC_OK) {
+		rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_AQ, 0, RMNIC_NO_CID, aq_sq);
+		error = RMNIC_ERR_AQ_ADDRESS;
+	}
+	if (error) {
+		dev->state = RMNIC_DEV_FATAL;
+		RMNIC_COUNT(dev->counters.fatal_errors, 1);
+		return error;
+	}
+	dev->state = RMNIC_DEV_RUNNING;
+	rmnic_qp_need_wakeup(&dev->qps[0], 0);
+	return RMNIC_ERR_NONE;
+}
+
+/* DMA-1, DMA-2: what the engine holds of it; the registers are the host's. */
+void rmnic_dev_disable(struct rmnic_dev *dev)
+{
+	if (dev->state == RMNIC_DEV_DISABLED)
+		return;
+	close_all(dev);
+	dev->state = RMNIC_DEV_DISABLED;
+	RMNIC_COUNT(dev->counters.resets, 1);
+}
+
+/* DMA-3 */
+void rmnic_dev_pause(struct rmnic_dev *dev)
+{
+	if (dev->state != RMNIC_DEV_RUNNING)
+		return;
+	dev->in_poll = true;
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs && dev->state == RMNIC_DEV_RUNNING; i++) {
+		struct rmnic_qp *qp = &dev->qps[i];
+
+		if (!qp->active)
+			continue;
+		if (i)
+			rmnic_qp_drain(qp);
+		/* RING-12: an interrupt held back would be lost with the state. */
+		if (qp->active)
+			rmnic_qp_irq_release(qp);
+	}
+	dev->in_poll = false;
+	rmnic_dev_irqs(dev);
+	if (dev->state == RMNIC_DEV_RUNNING)
+		dev->state = RMNIC_DEV_PAUSED;
+}
+
+bool rmnic_dev_quiet(const struct rmnic_dev *dev)
+{
+	for (uint32_t i = 1; i <= dev->cfg.max_qpairs; i++) {
+		const struct rmnic_qp *qp = &dev->qps[i];
+
+		if (!qp->active)
+			continue;
+		for (uint32_t cid = 0; cid < qp->depth && qp->in_flight; cid++)
+			if (qp->cmds[cid].state != RMNIC_CMD_IDLE &&
+			    qp->cmds[cid].state != RMNIC_CMD_DROPPED)
+				return false;
+	}
+	return true;
+}
+
+void rmnic_dev_resume(struct rmnic_dev *dev)
+{
+	if (dev->state != RMNIC_DEV_PAUSED)
+		return;
+	dev->state = RMNIC_DEV_RUNNING;
+	if (dev->event_pending)
+		rmnic_dev_event(dev);
+}
+
+/* CAP-1 */
+bool rmnic_dev_set_capacity(struct rmnic_dev *dev, uint64_t pages)
+{
+	if (pages % dev->cfg.slab_pages || pages < dev->capacity ||
+	    pages > dev->cfg.max_capacity)
+		return false;
+	dev->capacity = pages;
+	return true;
+}
+
+/* CAP-2. While paused there is no DMA (DMA-3): the event waits for the resume. */
+void rmnic_dev_event(struct rmnic_dev *dev)
+{
+	struct rmnic_qp *aq = &dev->qps[0];
+	struct rmnic_dbrec *rec = aq->rec.ptr;
+	uint32_t seq;
+
+	if (dev->state == RMNIC_DEV_PAUSED)
+		dev->event_pending = true;
+	if (dev->state != RMNIC_DEV_RUNNING)
+		return;
+	dev->event_pending = false;
+	/* Only that it moves has a meaning, so a value that the guest put there will do. */
+	seq = rmnic_le32_get(__atomic_load_n(&rec->event_seq, __ATOMIC_RELAXED)) + 1;
+	/* Pairs with the driver's acquire load of event_seq. */
+	__atomic_store_n(&rec->event_seq, rmnic_le32_put(seq), __ATOMIC_RELEASE);
+	dev->cfg.ops->written(dev->cfg.host, &aq->rec, offsetof(struct rmnic_dbrec, event_seq),
+			      sizeof(rec->event_seq));
+	dev->irq_map[0] |= 1;
+	dev->irq_any = true;
+	if (!dev->in_poll)
+		rmnic_dev_irqs(dev);
+}
+
+/* --- The poll round ----------------------------------------------------------------------------- */
+
+static bool timers(struct rmnic_dev *dev)
+{
+	uint64_t now = rmnic_dev_now(dev);
+	bool work = false;
+
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs && dev->timers; i++) {
+		struct rmnic_qp *qp = &dev->qps[i];
+
+		if (!qp->active)
+			continue;
+		work |= rmnic_qp_delayed(qp, now);
+		if (qp->irq_held && qp->irq_due <= now) {
+			rmnic_qp_irq_release(qp);
+			work = true;
+		}
+	}
+	return work;
+}
+
+/* RING-14. A pair that goes FATAL empties the list. */
+static bool serve_in(struct rmnic_dev *dev)
+{
+	bool work = false;
+
+	for (uint16_t i = 0; i < dev->n_in; i++)
+		work |= rmnic_qp_serve(dev->in[i], IN_CMDS, IN_PAGES);
+	if (work)
+		rmnic_dev_irqs(dev);
+	return work;
+}
+
+/* Each page-out pair gets one turn, and after each turn page-in pairs are looked at again. */
+static bool serve_out(struct rmnic_dev *dev)
+{
+	uint16_t turns = dev->n_out;
+	bool work = false;
+
+	for (uint16_t i = 0; i < turns && dev->n_out; i++) {
+		if (dev->next_out >= dev->n_out)
+			dev->next_out = 0;
+		if (!rmnic_qp_serve(dev->out[dev->next_out++], OUT_CMDS, OUT_PAGES))
+			continue;
+		work = true;
+		serve_in(dev);
+	}
+	return work;
+}
+
+static bool housekeeping(struct rmnic_dev *dev)
+{
+	struct rmnic_store *store = dev->cfg.store;
+
+	return store->ops->idle && store->ops->idle(store);
+}
+
+bool rmnic_dev_poll(struct rmnic_dev *dev)
+{
+	bool work = false;
+
+	if (dev->state == RMNIC_DEV_FATAL || dev->state == RMNIC_DEV_DISABLED)
+		return housekeeping(dev);
+	dev->in_poll = true;
+	if (dev->timers)
+		work |= timers(dev);
+	work |= serve_in(dev);
+	if (dev->state == RMNIC_DEV_RUNNING)
+		work |= rmnic_admin_serve(dev);
+	work |= serve_out(dev);
+	dev->in_poll = false;
+	rmnic_dev_irqs(dev);
+	/* While paused the blocks are being saved: not one byte of them changes. */
+	if (dev->state != RMNIC_DEV_PAUSED && (!work || ++dev->rounds % IDLE_ROUNDS == 0))
+		work |= housekeeping(dev);
+	return work;
+}
+
+bool rmnic_dev_has_work(struct rmnic_dev *dev)
+{
+	if (dev->state != RMNIC_DEV_RUNNING && dev->state != RMNIC_DEV_PAUSED)
+		return false;
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
+		if (dev->qps[i].active && rmnic_qp_has_work(&dev->qps[i]))
+			return true;
+	return dev->timers && rmnic_dev_deadline(dev) <= rmnic_dev_now(dev);
+}
+
+static void need_wakeup_all(struct rmnic_dev *dev, uint32_t value)
+{
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
+		if (dev->qps[i].active)
+			rmnic_qp_need_wakeup(&dev->qps[i], value);
+}
+
+/*
+ * RING-9. The barrier is the host's, because under one-CPU TCG the guest has none (E1); it
+ * pairs with the driver's between its store of sq_tail and its load of need_wakeup.
+ */
+bool rmnic_dev_sleep_begin(struct rmnic_dev *dev)
+{
+	if (dev->state != RMNIC_DEV_RUNNING)
+		return !rmnic_dev_has_work(dev);
+	need_wakeup_all(dev, 1);
+	dev->cfg.ops->membarrier(dev->cfg.host);
+	if (!rmnic_dev_has_work(dev))
+		return true;
+	need_wakeup_all(dev, 0);
+	return false;
+}
+
+void rmnic_dev_sleep_end(struct rmnic_dev *dev)
+{
+	RMNIC_COUNT(dev->counters.wakeups, 1);
+	if (dev->state == RMNIC_DEV_RUNNING)
+		need_wakeup_all(dev, 0);
+}
+
+uint64_t rmnic_dev_deadline(const struct rmnic_dev *dev)
+{
+	uint64_t first = UINT64_MAX;
+
+	if (!dev->timers)
+		return first;
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++) {
+		const struct rmnic_qp *qp = &dev->qps[i];
+
+		if (!qp->active)
+			continue;
+		if (qp->irq_held && qp->irq_due < first)
+			first = qp->irq_due;
+		if (qp->delayed_head != RMNIC_NO_CID && qp->cmds[qp->delayed_head].due < first)
+			first = qp->cmds[qp->delayed_head].due;
+	}
+	return first;
+}
+
+/* --- Looking in ------------------------------------------------------------------------------------ */
+
+const struct rmnic_counters *rmnic_dev_counters(struct rmnic_dev *dev)
+{
+	return &dev->counters;
+}
+
+const struct rmnic_hist *rmnic_dev_hist(struct rmnic_dev *dev, enum rmnic_stage stage)
+{
+	return &dev->hist[stage];
+}
+
+struct rmnic_fault *rmnic_dev_fault(struct rmnic_dev *dev)
+{
+	return &dev->fault;
+}
+
+void rmnic_dev_bad_register(struct rmnic_dev *dev, uint64_t offset)
+{
+	rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_REGISTER, 0, RMNIC_NO_CID, offset);
+}
+
+void rmnic_dev_doorbell(struct rmnic_dev *dev)
+{
+	RMNIC_COUNT(dev->counters.doorbells, 1);
+}
+
+/* --- Save and load ----------------------------------------------------------------------------------- */
+
+void rmnic_dev_save(struct rmnic_dev *dev, struct rmnic_qp_state *state)
+{
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++) {
+		const struct rmnic_qp *qp = &dev->qps[i];
+
+		memset(&state[i], 0, sizeof(state[i]));
+		if (!qp->active)
+			continue;
+		state[i].active = 1;
+		state[i].qclass = qp->qclass;
+		state[i].vector = qp->vector;
+		state[i].coalesce_count = qp->coalesce_count;
+		state[i].coalesce_us = qp->coalesce_us;
+		state[i].depth = qp->depth;
+		state[i].sq_head = qp->sq_head;
+		state[i].cq_tail = qp->cq_tail;
+		state[i].sq_addr = qp->sq.addr;
+		state[i].cq_addr = qp->cq.addr;
+		state[i].rec_addr = qp->rec.addr;
+	}
+}
+
+static bool load_qp(struct rmnic_dev *dev, uint16_t qid, const struct rmnic_qp_state *s)
+{
+	const struct rmnic_qp_params p = {
+		.qid = qid, .vector = s->vector, .qclass = s->qclass, .depth = s->depth,
+		.sq_addr = s->sq_addr, .cq_addr = s->cq_addr, .rec_addr = s->rec_addr,
+	};
+	struct rmnic_qp *qp = &dev->qps[qid];
+
+	if (s->active != 1 || s->qclass > RMNIC_CLASS_PAGE_IN ||
+	    !rmnic_qp_depth_ok(dev, s->depth) ||
+	    (s->vector != RMNIC_NO_VECTOR && s->vector >= dev->cfg.vectors) ||
+	    (qid == 0 && (s->vector != 0 || s->qclass != 0)) ||
+	    rmnic_qp_open(dev, &p, RMNIC_NO_CID) != RMNIC_SC_OK)
+		return false;
+	qp->coalesce_count = s->coalesce_count;
+	qp->coalesce_us = s->coalesce_us;
+	qp->sq_head = qp->sq_head_pub = s->sq_head;
+	qp->cq_tail = qp->cq_flushed = qp->cq_head = s->cq_tail;
+	return true;
+}
+
+bool rmnic_dev_load(struct rmnic_dev *dev, const struct rmnic_qp_state *state)
+{
+	if (dev->state != RMNIC_DEV_DISABLED || state[0].active != 1)
+		return false;
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++) {
+		if (state[i].active && !load_qp(dev, (uint16_t)i, &state[i])) {
+			close_all(dev);
+			return false;
+		}
+	}
+	dev->state = RMNIC_DEV_PAUSED;
+	return true;
+}
