@@ -14,9 +14,9 @@ QEMU_CHECKPATCH = "build/qemu-7.2/src/scripts/checkpatch.pl"
 
 # A module outside the tree has no MAINTAINERS entry and serves several kernels, for which its
 # compat.h has typedefs.
-# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant.
+# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant, MACRO_ARG_REUSE minds tables.
 KERNEL_IGNORED = ("FILE_PATH_CHANGES", "LINUX_VERSION_CODE", "CONFIG_DESCRIPTION",
-                  "CONSTANT_COMPARISON", "NEW_TYPEDEFS")
+                  "CONSTANT_COMPARISON", "NEW_TYPEDEFS", "MACRO_ARG_REUSE")
 # A test in user space touches memory for the touch's own sake.
 USER_IGNORED = ("VOLATILE",)
 # checkpatch knows that TRACE_EVENT() is laid out otherwise only inside its own tree.
@@ -25,6 +25,8 @@ TRACE_HEADER_LAYOUT = re.compile(r"trace\.h:\d+: CHECK:(OPEN_ENDED_LINE|PARENTHE
 QEMU_LINE_LENGTH = re.compile(r"line over (80|90) characters")
 # Macros that stand for declarations are what a compatibility header is made of.
 QEMU_COMPAT_MACROS = re.compile(r"compat\.h:\d+: ERROR: (storage class|Macros with complex)")
+# Tables made by macros (X(id, name);) look like declarations and statements to it.
+QEMU_TABLES = re.compile(r"externs should be avoided|Macros with multiple statements")
 
 unpacking = threading.Lock()
 
@@ -92,7 +94,8 @@ def _complaints(output):
     return [line for line in output.splitlines()
             if re.match(r"\S+:\d+: (ERROR|WARNING|CHECK):", line)
             and not any(known.search(line) for known in
-                        (TRACE_HEADER_LAYOUT, QEMU_LINE_LENGTH, QEMU_COMPAT_MACROS))]
+                        (TRACE_HEADER_LAYOUT, QEMU_LINE_LENGTH, QEMU_COMPAT_MACROS,
+                         QEMU_TABLES))]
 
 
 def _checkpatch_linux(sources, name, files, options, ignored):
@@ -102,10 +105,11 @@ def _checkpatch_linux(sources, name, files, options, ignored):
     script = _kernel_checkpatch(sources)
 
     def look():
+        # checkpatch leaves a cache where it runs: not in the source tree.
         _, output = run(["perl", script, "--no-tree", "--no-summary", "--terse", "--show-types",
                          "--max-line-length=100", *options, "--ignore", ",".join(ignored),
-                         "-f", *files], sources.root)
-        return _complaints(output)
+                         "-f", *(sources.root / path for path in files)], sources.scratch)
+        return _complaints(output.replace(f"{sources.root}/", ""))
 
     digest = sources.digest(*files, extra=" ".join((*options, *ignored)))
     return remembered(sources, f"checkpatch-{name.replace('/', '-')}", digest, look)
