@@ -52,16 +52,16 @@ static uint16_t check_reserved(struct rmnic_dev *dev, const struct rmnic_admin_s
 	return RMNIC_SC_OK;
 }
 
-/* The pair that qid names, or NULL. */
+/* The I/O pair that qid names, or NULL. */
 static struct rmnic_qp *active_qp(struct rmnic_dev *dev, uint16_t qid)
 {
-	if (qid <= dev->cfg.max_qpairs && dev->qps[qid].active)
+	if (qid && qid <= dev->cfg.max_qpairs && dev->qps[qid].active)
 		return &dev->qps[qid];
 	refuse(dev, RMNIC_REFUSAL_BAD_QID, qid, 0);
 	return NULL;
 }
 
-/* --- Data ----------------------------------------------------------------------------- */
+/* --- Data ---------------------------------------------------------------------------- */
 
 /* Hands the 4 KiB in dev->scratch to the guest. */
 static uint16_t give(struct rmnic_dev *dev, uint64_t addr)
@@ -131,7 +131,7 @@ static struct result do_read_stats(struct rmnic_dev *dev, const struct rmnic_adm
 	return (struct result){ give(dev, rmnic_le64_get(sqe->addr)), 0 };
 }
 
-/* --- Queue pairs ------------------------------------------------------------------------- */
+/* --- Queue pairs --------------------------------------------------------------------- */
 
 /* CMD-18: each value is checked before anything exists. */
 static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
@@ -152,15 +152,17 @@ static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_s
 			refuse(dev, RMNIC_REFUSAL_BAD_QID, p.qid, RMNIC_SC_INVALID_QID), 0
 		};
 	if (p.qclass != RMNIC_CLASS_PAGE_OUT && p.qclass != RMNIC_CLASS_PAGE_IN)
-		return (struct result){ refuse(dev, RMNIC_REFUSAL_BAD_QCLASS, p.qclass,
-					       RMNIC_SC_INVALID_FIELD), 0 };
+		return (struct result){
+			refuse(dev, RMNIC_REFUSAL_BAD_QCLASS, p.qclass, RMNIC_SC_INVALID_FIELD), 0
+		};
 	if (!rmnic_qp_depth_ok(dev, p.depth))
 		return (struct result){
 			refuse(dev, RMNIC_REFUSAL_BAD_DEPTH, p.depth, RMNIC_SC_INVALID_DEPTH), 0
 		};
 	if (p.vector != RMNIC_NO_VECTOR && p.vector >= dev->cfg.vectors)
-		return (struct result){ refuse(dev, RMNIC_REFUSAL_BAD_VECTOR, p.vector,
-					       RMNIC_SC_INVALID_VECTOR), 0 };
+		return (struct result){
+			refuse(dev, RMNIC_REFUSAL_BAD_VECTOR, p.vector, RMNIC_SC_INVALID_VECTOR), 0
+		};
 	sc = rmnic_qp_open(dev, &p, rmnic_le16_get(sqe->cid));
 	if (sc == RMNIC_SC_OK)
 		rmnic_qp_need_wakeup(&dev->qps[p.qid], 0);
@@ -170,14 +172,8 @@ static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_s
 /* CMD-17: RING-8 has kept a place in the CQ for each command in flight. */
 static struct result do_delete(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
 {
-	uint16_t qid = rmnic_le16_get(sqe->qid);
-	struct rmnic_qp *qp;
+	struct rmnic_qp *qp = active_qp(dev, rmnic_le16_get(sqe->qid));
 
-	if (qid == 0)
-		return (struct result){
-			refuse(dev, RMNIC_REFUSAL_BAD_QID, qid, RMNIC_SC_INVALID_QID), 0
-		};
-	qp = active_qp(dev, qid);
 	if (!qp)
 		return (struct result){ RMNIC_SC_INVALID_QID, 0 };
 	for (uint32_t i = 0; i < qp->depth && qp->in_flight; i++)
@@ -223,12 +219,11 @@ static struct result do_abort(struct rmnic_dev *dev, const struct rmnic_admin_sq
 		return (struct result){ RMNIC_SC_OK, 0 };
 	}
 	/* Its CQE comes before ours, also for a driver that waits for an interrupt. */
-	if (qp->id)
-		rmnic_qp_flush(qp);
+	rmnic_qp_flush(qp);
 	return (struct result){ RMNIC_SC_OK, 1 };
 }
 
-/* --- The ladder ----------------------------------------------------------------------------- */
+/* --- The ladder ---------------------------------------------------------------------- */
 
 static const struct {
 	struct result (*run)(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe);
@@ -253,9 +248,10 @@ static struct result run(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sq
 			refuse(dev, RMNIC_REFUSAL_BAD_CID, cid, RMNIC_SC_INVALID_CID), 0
 		};
 	if (index >= sizeof(commands) / sizeof(commands[0]) ||
-	    (sqe->opcode == RMNIC_OP_SET_COALESCE && !(dev->cfg.features & RMNIC_F_COALESCE)))
+	    (sqe->opcode == RMNIC_OP_SET_COALESCE && !(dev->features & RMNIC_F_COALESCE)))
 		return (struct result){ refuse(dev, RMNIC_REFUSAL_INVALID_OPCODE, sqe->opcode,
-					       RMNIC_SC_INVALID_OPCODE), 0 };
+					       RMNIC_SC_INVALID_OPCODE),
+					0 };
 	sc = check_reserved(dev, sqe, commands[index].uses);
 	if (sc)
 		return (struct result){ sc, 0 };

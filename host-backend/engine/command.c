@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * I/O commands (device.md, "Commands"): a ladder of checks on the private copy, then a state
- * machine for each command, so that a store may answer later (RMNIC_STORE_PENDING).
+ * I/O commands (device.md, "Commands"): a state machine for each, so that a store may answer
+ * later. check.c is how one gets in, transfer.c what moves its pages.
  */
 #include "engine/internal.h"
 
@@ -9,9 +9,7 @@
 #define DROP_PAGES 1024u
 #define DROP_COST  8u
 
-#define LADDER_OK 0
-
-/* --- The state of a command ----------------------------------------------------------- */
+/* --- The state of a command ---------------------------------------------------------- */
 
 /* The one place where a state changes. An illegal move is a bug of ours: FATAL, not a crash. */
 static bool cmd_move(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_cmd_state to)
@@ -37,174 +35,7 @@ static bool cmd_move(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_cmd_
 	return true;
 }
 
-/* --- The ladder ----------------------------------------------------------------------- */
-
-static uint16_t refuse(struct rmnic_qp *qp, enum rmnic_refusal why, uint64_t value,
-		       uint16_t status)
-{
-	rmnic_dev_refuse(qp->dev, why, qp->id, rmnic_le16_get(qp->sqe.io.cid), value);
-	return status;
-}
-
-/* CMD-12 */
-static uint16_t check_cid(struct rmnic_qp *qp)
-{
-	uint16_t cid = rmnic_le16_get(qp->sqe.io.cid);
-
-	if (cid >= qp->depth)
-		return refuse(qp, RMNIC_REFUSAL_BAD_CID, cid, RMNIC_SC_INVALID_CID);
-	if (qp->cmds[cid].state != RMNIC_CMD_IDLE)
-		return refuse(qp, RMNIC_REFUSAL_CID_IN_FLIGHT, cid, RMNIC_SC_INVALID_CID);
-	return LADDER_OK;
-}
-
-/* CMD-13 */
-static uint16_t check_opcode(struct rmnic_qp *qp)
-{
-	uint8_t opcode = qp->sqe.io.opcode;
-
-	if (opcode < RMNIC_OP_PAGE_OUT || opcode > RMNIC_OP_FLUSH)
-		return refuse(qp, RMNIC_REFUSAL_INVALID_OPCODE, opcode, RMNIC_SC_INVALID_OPCODE);
-	if ((opcode == RMNIC_OP_PAGE_IN) != (qp->qclass == RMNIC_CLASS_PAGE_IN))
-		return refuse(qp, RMNIC_REFUSAL_WRONG_CLASS, opcode, RMNIC_SC_WRONG_CLASS);
-	return LADDER_OK;
-}
-
-/* CMD-9: reserved, and fields that this opcode does not use. */
-static uint16_t check_reserved(struct rmnic_qp *qp)
-{
-	const struct rmnic_sqe *sqe = &qp->sqe.io;
-	bool list = sqe->flags & RMNIC_SQE_F_LIST;
-	bool transfer = sqe->opcode == RMNIC_OP_PAGE_OUT || sqe->opcode == RMNIC_OP_PAGE_IN;
-	uint64_t bad = 0;
-
-	for (unsigned int i = 0; i < sizeof(sqe->rsvd) / sizeof(sqe->rsvd[0]); i++)
-		bad |= sqe->rsvd[i];
-	bad |= sqe->flags & ~RMNIC_SQE_F_LIST;
-	if (list && !transfer && sqe->opcode != RMNIC_OP_FREE)
-		bad |= sqe->flags;
-	if (!list && !transfer)
-		bad |= sqe->addr;
-	if (sqe->opcode == RMNIC_OP_FLUSH)
-		bad |= sqe->npages | sqe->rpn;
-	if (sqe->opcode == RMNIC_OP_FREE && list)
-		bad |= sqe->rpn;
-	if (bad)
-		return refuse(qp, RMNIC_REFUSAL_RESERVED_FIELD, bad, RMNIC_SC_INVALID_FIELD);
-	return LADDER_OK;
-}
-
-static uint16_t check_extent(struct rmnic_qp *qp, uint64_t rpn, uint64_t npages)
-{
-	uint64_t capacity = qp->dev->capacity;
-
-	if (rpn > capacity || npages > capacity - rpn)
-		return refuse(qp, RMNIC_REFUSAL_RPN_RANGE, rpn, RMNIC_SC_RPN_RANGE);
-	return LADDER_OK;
-}
-
-/* The address of a run of pages. Whether each is RAM is found when it is mapped (CMD-3). */
-static uint16_t check_run(struct rmnic_qp *qp, uint64_t addr, uint32_t npages)
-{
-	if (addr % RMNIC_PAGE_SIZE)
-		return refuse(qp, RMNIC_REFUSAL_MISALIGNED, addr, RMNIC_SC_INVALID_ADDRESS);
-	if (addr > UINT64_MAX - (uint64_t)npages * RMNIC_PAGE_SIZE)
-		return refuse(qp, RMNIC_REFUSAL_NOT_RAM, addr, RMNIC_SC_INVALID_ADDRESS);
-	return LADDER_OK;
-}
-
-/* CMD-10, RING-6: checks where a list lies and makes the one copy of it. */
-static uint16_t copy_list(struct rmnic_qp *qp, uint64_t addr, uint32_t bytes)
-{
-	const struct rmnic_host_ops *ops = qp->dev->cfg.ops;
-	void *host = qp->dev->cfg.host;
-	struct rmnic_mapping m;
-
-	if (addr % RMNIC_LIST_ALIGN)
-		return refuse(qp, RMNIC_REFUSAL_MISALIGNED, addr, RMNIC_SC_INVALID_ADDRESS);
-	if (addr % RMNIC_PAGE_SIZE + bytes > RMNIC_PAGE_SIZE)
-		return refuse(qp, RMNIC_REFUSAL_LIST_CROSSES_PAGE, addr,
-			      RMNIC_SC_INVALID_ADDRESS);
-	if (!ops->map(host, addr, bytes, false, &m))
-		return refuse(qp, RMNIC_REFUSAL_NOT_RAM, addr, RMNIC_SC_INVALID_ADDRESS);
-	rmnic_copy_once(qp->list, m.ptr, bytes);
-	ops->unmap(host, &m, 0);
-	return LADDER_OK;
-}
-
-static const struct rmnic_range *range_at(const struct rmnic_qp *qp, uint32_t i)
-{
-	return (const struct rmnic_range *)qp->list + i;
-}
-
-/* All ranges are checked before the first is freed, so that a refusal changes nothing. */
-static uint16_t check_ranges(struct rmnic_qp *qp, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const struct rmnic_range *range = range_at(qp, i);
-		uint32_t npages = rmnic_le32_get(range->npages);
-		uint16_t sc;
-
-		if (range->rsvd)
-			return refuse(qp, RMNIC_REFUSAL_RESERVED_FIELD, range->rsvd,
-				      RMNIC_SC_INVALID_FIELD);
-		if (!npages)
-			return refuse(qp, RMNIC_REFUSAL_BAD_LENGTH, 0, RMNIC_SC_INVALID_LENGTH);
-		sc = check_extent(qp, rmnic_le64_get(range->rpn), npages);
-		if (sc)
-			return sc;
-	}
-	return LADDER_OK;
-}
-
-static uint16_t check_length(struct rmnic_qp *qp, uint32_t npages, uint32_t limit)
-{
-	if (npages == 0 || npages > limit)
-		return refuse(qp, RMNIC_REFUSAL_BAD_LENGTH, npages, RMNIC_SC_INVALID_LENGTH);
-	return LADDER_OK;
-}
-
-/* What an opcode asks of npages, rpn and addr. */
-static uint16_t check_operands(struct rmnic_qp *qp)
-{
-	const struct rmnic_sqe *sqe = &qp->sqe.io;
-	uint32_t npages = rmnic_le32_get(sqe->npages);
-	uint64_t rpn = rmnic_le64_get(sqe->rpn), addr = rmnic_le64_get(sqe->addr);
-	bool list = sqe->flags & RMNIC_SQE_F_LIST;
-	uint16_t sc;
-
-	switch (sqe->opcode) {
-	case RMNIC_OP_PAGE_OUT:
-	case RMNIC_OP_PAGE_IN:
-		if ((sc = check_length(qp, npages, RMNIC_MAX_PAGES)) ||
-		    (sc = check_extent(qp, rpn, npages)))
-			return sc;
-		return list ? copy_list(qp, addr, npages * (uint32_t)sizeof(uint64_t))
-			    : check_run(qp, addr, npages);
-	case RMNIC_OP_FREE:
-		if (!list)
-			break;
-		if ((sc = check_length(qp, npages, RMNIC_MAX_RANGES)) ||
-		    (sc = copy_list(qp, addr, npages * (uint32_t)sizeof(struct rmnic_range))))
-			return sc;
-		return check_ranges(qp, npages);
-	case RMNIC_OP_FLUSH:
-		return LADDER_OK;
-	}
-	sc = check_length(qp, npages, UINT32_MAX);
-	return sc ? sc : check_extent(qp, rpn, npages);
-}
-
-static uint16_t check(struct rmnic_qp *qp)
-{
-	uint16_t sc;
-
-	if ((sc = check_cid(qp)) || (sc = check_opcode(qp)) || (sc = check_reserved(qp)))
-		return sc;
-	return check_operands(qp);
-}
-
-/* --- Ending a command ------------------------------------------------------------------- */
+/* --- Ending a command ---------------------------------------------------------------- */
 
 void rmnic_dev_count_status(struct rmnic_dev *dev, uint16_t status)
 {
@@ -223,6 +54,29 @@ void rmnic_dev_count_status(struct rmnic_dev *dev, uint16_t status)
 	}
 	if (status == RMNIC_SC_ABORTED)
 		RMNIC_COUNT(c->aborted, 1);
+}
+
+static void count_opcode(struct rmnic_dev *dev, uint8_t opcode)
+{
+	struct rmnic_counters *c = &dev->counters;
+
+	switch (opcode) {
+	case RMNIC_OP_PAGE_OUT:
+		RMNIC_COUNT(c->page_out_cmds, 1);
+		break;
+	case RMNIC_OP_PAGE_IN:
+		RMNIC_COUNT(c->page_in_cmds, 1);
+		break;
+	case RMNIC_OP_FREE:
+		RMNIC_COUNT(c->free_cmds, 1);
+		break;
+	case RMNIC_OP_ZERO:
+		RMNIC_COUNT(c->zero_cmds, 1);
+		break;
+	case RMNIC_OP_FLUSH:
+		RMNIC_COUNT(c->flush_cmds, 1);
+		break;
+	}
 }
 
 static uint16_t idle_cid(const struct rmnic_qp *qp)
@@ -277,6 +131,7 @@ static void cmd_complete(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_
 	if (!cmd_move(qp, cmd, RMNIC_CMD_IDLE))
 		return;
 	rmnic_dev_count_status(dev, cmd->status);
+	count_opcode(dev, cmd->opcode);
 	if (cmd->opcode == RMNIC_OP_PAGE_IN)
 		rmnic_hist_add(&dev->hist[RMNIC_STAGE_PAGE_IN_TOTAL], latency);
 	else if (cmd->opcode == RMNIC_OP_PAGE_OUT)
@@ -338,8 +193,7 @@ bool rmnic_qp_delayed(struct rmnic_qp *qp, uint64_t now)
 	return any;
 }
 
-/* Nothing of the command is with the store any more, and nothing will be. */
-static void cmd_finish(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
+void rmnic_cmd_finish(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 {
 	struct rmnic_dev *dev = qp->dev;
 	uint64_t now = rmnic_dev_now(dev), wait = rmnic_fault_delay(dev, cmd);
@@ -355,7 +209,7 @@ static void cmd_finish(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 }
 
 /* CMD-3: status is that of the first unit that failed, also when they end out of order. */
-static void unit_failed(struct rmnic_cmd *cmd, uint32_t index, uint16_t status)
+void rmnic_cmd_fail_unit(struct rmnic_cmd *cmd, uint32_t index, uint16_t status)
 {
 	if (index >= cmd->failed)
 		return;
@@ -363,143 +217,7 @@ static void unit_failed(struct rmnic_cmd *cmd, uint32_t index, uint16_t status)
 	cmd->status = status;
 }
 
-/* --- Pages -------------------------------------------------------------------------------- */
-
-static void page_put(struct rmnic_page *page)
-{
-	struct rmnic_page **list = &page->qp->dev->free_page[page->qp->qclass];
-
-	page->cmd = NULL;
-	page->next_free = *list;
-	*list = page;
-}
-
-static void page_unmap(struct rmnic_page *page)
-{
-	struct rmnic_dev *dev = page->qp->dev;
-
-	/* A page-in that failed may have written too (CMD-8). */
-	dev->cfg.ops->unmap(dev->cfg.host, &page->mapping,
-			    page->mapping.write ? RMNIC_PAGE_SIZE : 0);
-}
-
-static void page_end(struct rmnic_page *page, uint16_t status)
-{
-	struct rmnic_cmd *cmd = page->cmd;
-	struct rmnic_counters *c = &page->qp->dev->counters;
-
-	page_unmap(page);
-	if (status != RMNIC_SC_OK) {
-		unit_failed(cmd, page->index, status);
-	} else {
-		cmd->done++;
-		if (cmd->opcode == RMNIC_OP_PAGE_IN)
-			RMNIC_COUNT(c->pages_in, 1);
-		else
-			RMNIC_COUNT(c->pages_out, 1);
-	}
-	page_put(page);
-}
-
-/* The store answers later than the call that started the page. */
-static void page_done(struct rmnic_page_op *op, uint16_t status)
-{
-	struct rmnic_page *page = (struct rmnic_page *)op;
-	struct rmnic_cmd *cmd = page->cmd;
-	struct rmnic_qp *qp = page->qp;
-	struct rmnic_dev *dev = qp->dev;
-
-	page_end(page, status);
-	cmd->pending--;
-	if (cmd->state != RMNIC_CMD_WAITING || cmd->pending)
-		return;
-	cmd_finish(qp, cmd);
-	if (!qp->active)
-		return;
-	rmnic_qp_flush(qp);
-	if (!dev->in_poll)
-		rmnic_dev_irqs(dev);
-}
-
-void rmnic_pages_cancel(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
-{
-	struct rmnic_store *store = qp->dev->cfg.store;
-
-	if (!store->ops->cancel)
-		return; /* nothing ever stays with this store */
-	for (uint32_t i = 0; i < 2 * RMNIC_PAGE_OPS; i++) {
-		struct rmnic_page *page = &qp->dev->pages[i];
-
-		if (!page->cmd || page->qp != qp || (cmd && page->cmd != cmd))
-			continue;
-		store->ops->cancel(store, &page->op);
-		page_unmap(page);
-		page->cmd->pending--;
-		unit_failed(page->cmd, page->index, RMNIC_SC_ABORTED);
-		page_put(page);
-	}
-}
-
-/* Maps and hands over page index of the command that qp is starting. */
-static void page_start(struct rmnic_qp *qp, struct rmnic_cmd *cmd, struct rmnic_page *page)
-{
-	struct rmnic_dev *dev = qp->dev;
-	struct rmnic_store *store = dev->cfg.store;
-	uint32_t i = cmd->started;
-	bool in = cmd->opcode == RMNIC_OP_PAGE_IN;
-	uint64_t addr = cmd->flags & RMNIC_SQE_F_LIST
-				? rmnic_le64_get(qp->list[i])
-				: rmnic_le64_get(qp->sqe.io.addr) + (uint64_t)i * RMNIC_PAGE_SIZE;
-	uint16_t status;
-
-	cmd->started++;
-	if (i >= cmd->stop_at) {
-		unit_failed(cmd, i, cmd->fault_status);
-		return;
-	}
-	if (addr % RMNIC_PAGE_SIZE) {
-		unit_failed(cmd, i, refuse(qp, RMNIC_REFUSAL_MISALIGNED, addr,
-					   RMNIC_SC_INVALID_ADDRESS));
-		return;
-	}
-	/* CMD-11: the host's one translator decides; there is no other way to memory. */
-	if (!dev->cfg.ops->map(dev->cfg.host, addr, RMNIC_PAGE_SIZE, in, &page->mapping)) {
-		unit_failed(cmd, i, refuse(qp, RMNIC_REFUSAL_NOT_RAM, addr,
-					   RMNIC_SC_INVALID_ADDRESS));
-		return;
-	}
-	dev->free_page[qp->qclass] = page->next_free;
-	page->op.rpn = cmd->rpn + i;
-	page->op.data = page->mapping.ptr;
-	page->op.done = page_done;
-	page->qp = qp;
-	page->cmd = cmd;
-	page->index = i;
-	status = in ? store->ops->page_in(store, &page->op)
-		    : store->ops->page_out(store, &page->op);
-	if (status == RMNIC_STORE_PENDING)
-		cmd->pending++;
-	else
-		page_end(page, status);
-}
-
-/* Starts pages until the budget or the page operations are used up, or one has failed. */
-static uint32_t step_pages(struct rmnic_qp *qp, struct rmnic_cmd *cmd, uint32_t budget)
-{
-	uint32_t n = 0;
-
-	while (cmd->started < cmd->npages && cmd->failed == RMNIC_NONE_FAILED && n < budget) {
-		struct rmnic_page *page = qp->dev->free_page[qp->qclass];
-
-		if (!page)
-			break;
-		page_start(qp, cmd, page);
-		n++;
-	}
-	return n;
-}
-
-/* --- FREE, ZERO, FLUSH -------------------------------------------------------------------- */
+/* --- FREE, ZERO, FLUSH --------------------------------------------------------------- */
 
 static uint16_t drop(struct rmnic_dev *dev, uint8_t opcode, uint64_t rpn, uint32_t n)
 {
@@ -525,11 +243,11 @@ static uint32_t step_drop(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 	uint16_t status;
 
 	if (cmd->started >= cmd->stop_at) {
-		unit_failed(cmd, cmd->started, cmd->fault_status);
+		rmnic_cmd_fail_unit(cmd, cmd->started, cmd->fault_status);
 		return DROP_COST;
 	}
 	if (list) {
-		const struct rmnic_range *range = range_at(qp, cmd->started);
+		const struct rmnic_range *range = rmnic_qp_range(qp, cmd->started);
 
 		rpn = rmnic_le64_get(range->rpn) + qp->range_done;
 		left = rmnic_le32_get(range->npages) - qp->range_done;
@@ -539,7 +257,7 @@ static uint32_t step_drop(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 	n = left < DROP_PAGES ? left : DROP_PAGES;
 	status = drop(qp->dev, cmd->opcode, rpn, n);
 	if (status != RMNIC_SC_OK) {
-		unit_failed(cmd, cmd->started, status);
+		rmnic_cmd_fail_unit(cmd, cmd->started, status);
 		return DROP_COST;
 	}
 	if (!list) {
@@ -563,7 +281,7 @@ static uint32_t step_flush(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 	return 1;
 }
 
-/* --- The machine ---------------------------------------------------------------------------- */
+/* --- The machine --------------------------------------------------------------------- */
 
 /* One step of the command that is being started. Returns what it cost, in pages. */
 static uint32_t step(struct rmnic_qp *qp, uint32_t budget)
@@ -572,7 +290,7 @@ static uint32_t step(struct rmnic_qp *qp, uint32_t budget)
 	uint32_t cost;
 
 	if (cmd->opcode == RMNIC_OP_PAGE_IN || cmd->opcode == RMNIC_OP_PAGE_OUT)
-		cost = step_pages(qp, cmd, budget);
+		cost = rmnic_cmd_step_pages(qp, cmd, budget);
 	else if (cmd->opcode == RMNIC_OP_FLUSH)
 		cost = step_flush(qp, cmd);
 	else
@@ -583,41 +301,19 @@ static uint32_t step(struct rmnic_qp *qp, uint32_t budget)
 	if (cmd->pending)
 		cmd_move(qp, cmd, RMNIC_CMD_WAITING);
 	else
-		cmd_finish(qp, cmd);
+		rmnic_cmd_finish(qp, cmd);
 	return cost ? cost : 1;
 }
 
-static void count_fetched(struct rmnic_dev *dev, uint8_t opcode)
-{
-	struct rmnic_counters *c = &dev->counters;
-
-	switch (opcode) {
-	case RMNIC_OP_PAGE_OUT:
-		RMNIC_COUNT(c->page_out_cmds, 1);
-		break;
-	case RMNIC_OP_PAGE_IN:
-		RMNIC_COUNT(c->page_in_cmds, 1);
-		break;
-	case RMNIC_OP_FREE:
-		RMNIC_COUNT(c->free_cmds, 1);
-		break;
-	case RMNIC_OP_ZERO:
-		RMNIC_COUNT(c->zero_cmds, 1);
-		break;
-	case RMNIC_OP_FLUSH:
-		RMNIC_COUNT(c->flush_cmds, 1);
-		break;
-	}
-}
-
 /* CMD-4: a refused command has changed nothing. It never enters the in-flight table. */
-static void end_refused(struct rmnic_qp *qp, uint16_t status)
+static void end_refused(struct rmnic_qp *qp, uint16_t status, uint32_t failed)
 {
 	struct rmnic_dev *dev = qp->dev;
 	uint16_t cid = rmnic_le16_get(qp->sqe.io.cid);
 
-	rmnic_qp_post(qp, cid, qp->id, status, 0, RMNIC_NONE_FAILED);
+	rmnic_qp_post(qp, cid, qp->id, status, 0, failed);
 	rmnic_dev_count_status(dev, status);
+	count_opcode(dev, qp->sqe.io.opcode);
 	if (dev->cfg.ops->completed)
 		dev->cfg.ops->completed(dev->cfg.host, qp->id, cid, status, 0);
 }
@@ -628,16 +324,15 @@ static void begin(struct rmnic_qp *qp)
 	const struct rmnic_sqe *sqe = &qp->sqe.io;
 	struct rmnic_dev *dev = qp->dev;
 	struct rmnic_cmd *cmd;
+	uint32_t failed;
 	uint16_t status;
 
-	count_fetched(dev, sqe->opcode);
 	if (dev->cfg.ops->fetched)
-		dev->cfg.ops->fetched(dev->cfg.host, qp->id, rmnic_le16_get(sqe->cid),
-				      sqe->opcode, rmnic_le64_get(sqe->rpn),
-				      rmnic_le32_get(sqe->npages));
-	status = check(qp);
+		dev->cfg.ops->fetched(dev->cfg.host, qp->id, rmnic_le16_get(sqe->cid), sqe->opcode,
+				      rmnic_le64_get(sqe->rpn), rmnic_le32_get(sqe->npages));
+	status = rmnic_cmd_check(qp, &failed);
 	if (status) {
-		end_refused(qp, status);
+		end_refused(qp, status, failed);
 		return;
 	}
 	cmd = &qp->cmds[rmnic_le16_get(sqe->cid)];

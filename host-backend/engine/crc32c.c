@@ -53,12 +53,12 @@ static uint32_t table_copy_page(const struct rmnic_crc32c *c, void *dst, const v
 	return ~crc;
 }
 
-/* --- SSE4.2: the instruction takes three cycles but starts one each cycle ---------------- */
+/* --- SSE4.2: the instruction takes three cycles but starts one each cycle ------------ */
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t sse_update(const struct rmnic_crc32c *c,
-							      uint32_t crc, const void *buf,
-							      size_t len)
+							     uint32_t crc, const void *buf,
+							     size_t len)
 {
 	const uint8_t *p = buf;
 	uint64_t state = ~crc;
@@ -87,7 +87,7 @@ static inline uint32_t lane_shift(const struct rmnic_crc32c *c, uint32_t crc)
  * CRCs are put together by moving each over the zeros that stand for what follows it.
  */
 __attribute__((target("sse4.2"))) static uint32_t sse_copy_page(const struct rmnic_crc32c *c,
-								 void *dst, const void *src)
+								void *dst, const void *src)
 {
 	const uint64_t *from = src;
 	uint64_t *to = dst;
@@ -116,7 +116,7 @@ __attribute__((target("sse4.2"))) static uint32_t sse_copy_page(const struct rmn
 }
 #endif
 
-/* --- Setting up ------------------------------------------------------------------------- */
+/* --- Setting up ---------------------------------------------------------------------- */
 
 static void table_init(struct rmnic_crc32c *c)
 {

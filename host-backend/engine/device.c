@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device: creation, control, the poll round, save and load. */
+/* The device: creation, control, the poll round. */
 #include "engine/device.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 /* Under steady load the store's housekeeping still runs once in so many rounds. */
 #define IDLE_ROUNDS 64
 
-/* --- Creation --------------------------------------------------------------------------- */
+/* --- Creation ------------------------------------------------------------------------ */
 
 static bool config_ok(const struct rmnic_dev_config *c)
 {
@@ -69,7 +69,7 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 	return dev;
 }
 
-static void close_all(struct rmnic_dev *dev)
+void rmnic_dev_close(struct rmnic_dev *dev)
 {
 	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
 		rmnic_qp_close(&dev->qps[i]);
@@ -83,7 +83,7 @@ void rmnic_dev_destroy(struct rmnic_dev *dev)
 	if (!dev)
 		return;
 	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)
-		close_all(dev);
+		rmnic_dev_close(dev);
 	free(dev->pages);
 	free(dev->skips);
 	free(dev->lists);
@@ -94,7 +94,7 @@ void rmnic_dev_destroy(struct rmnic_dev *dev)
 	free(dev);
 }
 
-/* --- Refusals and fatal errors -------------------------------------------------------------- */
+/* --- Refusals and fatal errors ------------------------------------------------------- */
 
 void rmnic_dev_refuse(struct rmnic_dev *dev, enum rmnic_refusal why, uint16_t qid, uint16_t cid,
 		      uint64_t value)
@@ -110,13 +110,13 @@ void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error)
 		return;
 	dev->state = RMNIC_DEV_FATAL;
 	RMNIC_COUNT(dev->counters.fatal_errors, 1);
-	close_all(dev);
+	rmnic_dev_close(dev);
 	dev->cfg.ops->fatal(dev->cfg.host, error);
 }
 
-/* --- Control ---------------------------------------------------------------------------------- */
+/* --- Control ------------------------------------------------------------------------- */
 
-static bool features_ok(struct rmnic_dev *dev, uint64_t drv_features)
+bool rmnic_dev_features_ok(struct rmnic_dev *dev, uint64_t drv_features)
 {
 	uint64_t bad = drv_features & ~dev->cfg.features;
 
@@ -138,13 +138,16 @@ uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t
 			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec)
 {
 	const struct rmnic_qp_params p = {
-		.depth = aq_depth, .sq_addr = aq_sq, .cq_addr = aq_cq, .rec_addr = aq_rec,
+		.depth = aq_depth,
+		.sq_addr = aq_sq,
+		.cq_addr = aq_cq,
+		.rec_addr = aq_rec,
 	};
 	uint32_t error = RMNIC_ERR_NONE;
 
 	if (dev->state != RMNIC_DEV_DISABLED)
 		rmnic_dev_disable(dev);
-	if (!features_ok(dev, drv_features)) {
+	if (!rmnic_dev_features_ok(dev, drv_features)) {
 		error = RMNIC_ERR_FEATURES;
 	} else if (!aq_depth_ok(dev, aq_depth)) {
 		error = RMNIC_ERR_AQ_DEPTH;
@@ -158,6 +161,7 @@ uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t
 		return error;
 	}
 	dev->state = RMNIC_DEV_RUNNING;
+	dev->features = drv_features;
 	rmnic_qp_need_wakeup(&dev->qps[0], 0);
 	return RMNIC_ERR_NONE;
 }
@@ -167,7 +171,7 @@ void rmnic_dev_disable(struct rmnic_dev *dev)
 {
 	if (dev->state == RMNIC_DEV_DISABLED)
 		return;
-	close_all(dev);
+	rmnic_dev_close(dev);
 	dev->state = RMNIC_DEV_DISABLED;
 	RMNIC_COUNT(dev->counters.resets, 1);
 }
@@ -215,15 +219,19 @@ void rmnic_dev_resume(struct rmnic_dev *dev)
 	if (dev->state != RMNIC_DEV_PAUSED)
 		return;
 	dev->state = RMNIC_DEV_RUNNING;
+	/* RING-15: an interrupt may have been lost on the way; the tails the next poll sees. */
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
+		if (dev->qps[i].active)
+			rmnic_qp_irq_raise(&dev->qps[i]);
 	if (dev->event_pending)
 		rmnic_dev_event(dev);
+	rmnic_dev_irqs(dev);
 }
 
 /* CAP-1 */
 bool rmnic_dev_set_capacity(struct rmnic_dev *dev, uint64_t pages)
 {
-	if (pages % dev->cfg.slab_pages || pages < dev->capacity ||
-	    pages > dev->cfg.max_capacity)
+	if (pages % dev->cfg.slab_pages || pages < dev->capacity || pages > dev->cfg.max_capacity)
 		return false;
 	dev->capacity = pages;
 	return true;
@@ -236,6 +244,8 @@ void rmnic_dev_event(struct rmnic_dev *dev)
 	struct rmnic_dbrec *rec = aq->rec.ptr;
 	uint32_t seq;
 
+	if (!(dev->features & RMNIC_F_CAPACITY_EV))
+		return;
 	if (dev->state == RMNIC_DEV_PAUSED)
 		dev->event_pending = true;
 	if (dev->state != RMNIC_DEV_RUNNING)
@@ -247,13 +257,13 @@ void rmnic_dev_event(struct rmnic_dev *dev)
 	__atomic_store_n(&rec->event_seq, rmnic_le32_put(seq), __ATOMIC_RELEASE);
 	dev->cfg.ops->written(dev->cfg.host, &aq->rec, offsetof(struct rmnic_dbrec, event_seq),
 			      sizeof(rec->event_seq));
-	dev->irq_map[0] |= 1;
-	dev->irq_any = true;
+	rmnic_qp_irq_raise(aq);
 	if (!dev->in_poll)
 		rmnic_dev_irqs(dev);
 }
 
-/* --- The poll round ----------------------------------------------------------------------------- */
+/* --- The poll round -----------------------------------------------------------------------------
+ */
 
 static bool timers(struct rmnic_dev *dev)
 {
@@ -390,7 +400,8 @@ uint64_t rmnic_dev_deadline(const struct rmnic_dev *dev)
 	return first;
 }
 
-/* --- Looking in ------------------------------------------------------------------------------------ */
+/* --- Looking in
+ * ------------------------------------------------------------------------------------ */
 
 const struct rmnic_counters *rmnic_dev_counters(struct rmnic_dev *dev)
 {
@@ -415,63 +426,4 @@ void rmnic_dev_bad_register(struct rmnic_dev *dev, uint64_t offset)
 void rmnic_dev_doorbell(struct rmnic_dev *dev)
 {
 	RMNIC_COUNT(dev->counters.doorbells, 1);
-}
-
-/* --- Save and load ----------------------------------------------------------------------------------- */
-
-void rmnic_dev_save(struct rmnic_dev *dev, struct rmnic_qp_state *state)
-{
-	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++) {
-		const struct rmnic_qp *qp = &dev->qps[i];
-
-		memset(&state[i], 0, sizeof(state[i]));
-		if (!qp->active)
-			continue;
-		state[i].active = 1;
-		state[i].qclass = qp->qclass;
-		state[i].vector = qp->vector;
-		state[i].coalesce_count = qp->coalesce_count;
-		state[i].coalesce_us = qp->coalesce_us;
-		state[i].depth = qp->depth;
-		state[i].sq_head = qp->sq_head;
-		state[i].cq_tail = qp->cq_tail;
-		state[i].sq_addr = qp->sq.addr;
-		state[i].cq_addr = qp->cq.addr;
-		state[i].rec_addr = qp->rec.addr;
-	}
-}
-
-static bool load_qp(struct rmnic_dev *dev, uint16_t qid, const struct rmnic_qp_state *s)
-{
-	const struct rmnic_qp_params p = {
-		.qid = qid, .vector = s->vector, .qclass = s->qclass, .depth = s->depth,
-		.sq_addr = s->sq_addr, .cq_addr = s->cq_addr, .rec_addr = s->rec_addr,
-	};
-	struct rmnic_qp *qp = &dev->qps[qid];
-
-	if (s->active != 1 || s->qclass > RMNIC_CLASS_PAGE_IN ||
-	    !rmnic_qp_depth_ok(dev, s->depth) ||
-	    (s->vector != RMNIC_NO_VECTOR && s->vector >= dev->cfg.vectors) ||
-	    (qid == 0 && (s->vector != 0 || s->qclass != 0)) ||
-	    rmnic_qp_open(dev, &p, RMNIC_NO_CID) != RMNIC_SC_OK)
-		return false;
-	qp->coalesce_count = s->coalesce_count;
-	qp->coalesce_us = s->coalesce_us;
-	qp->sq_head = qp->sq_head_pub = s->sq_head;
-	qp->cq_tail = qp->cq_flushed = qp->cq_head = s->cq_tail;
-	return true;
-}
-
-bool rmnic_dev_load(struct rmnic_dev *dev, const struct rmnic_qp_state *state)
-{
-	if (dev->state != RMNIC_DEV_DISABLED || state[0].active != 1)
-		return false;
-	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++) {
-		if (state[i].active && !load_qp(dev, (uint16_t)i, &state[i])) {
-			close_all(dev);
-			return false;
-		}
-	}
-	dev->state = RMNIC_DEV_PAUSED;
-	return true;
 }

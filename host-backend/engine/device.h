@@ -41,7 +41,7 @@ struct rmnic_dev_config {
 struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config);
 void rmnic_dev_destroy(struct rmnic_dev *dev);
 
-/* --- Control (device.md, "Enable, reset and the end of DMA") ------------------------ */
+/* --- Control (device.md, "Enable, reset and the end of DMA") ------------------------- */
 
 /*
  * Maps the admin queue and starts executing. Returns RMNIC_ERR_NONE or the RMNIC_ERR_* that
@@ -65,13 +65,17 @@ void rmnic_dev_pause(struct rmnic_dev *dev);
  * at once; with another one the host polls on until it is.
  */
 bool rmnic_dev_quiet(const struct rmnic_dev *dev);
+/* Raises every vector once; the host polls at least once after it (RING-15). */
 void rmnic_dev_resume(struct rmnic_dev *dev);
 /*
  * pages: a multiple of slab_pages, not below the present capacity, not above max_capacity;
  * else false and nothing changes. The event is the host's to announce: rmnic_dev_event().
  */
 bool rmnic_dev_set_capacity(struct rmnic_dev *dev, uint64_t pages);
-/* Moves event_seq in the admin doorbell record and raises vector 0. */
+/*
+ * Moves event_seq in the admin doorbell record and raises vector 0, if the driver took
+ * RMNIC_F_CAPACITY_EV; while paused, after the resume.
+ */
 void rmnic_dev_event(struct rmnic_dev *dev);
 
 /* --- Data path ----------------------------------------------------------------------- */
@@ -96,7 +100,7 @@ void rmnic_dev_sleep_end(struct rmnic_dev *dev);
 /* now_ns() at which rmnic_dev_poll() must be called again at the latest; UINT64_MAX: never. */
 uint64_t rmnic_dev_deadline(const struct rmnic_dev *dev);
 
-/* --- Looking in ----------------------------------------------------------------------- */
+/* --- Looking in ---------------------------------------------------------------------- */
 
 const struct rmnic_counters *rmnic_dev_counters(struct rmnic_dev *dev);
 const struct rmnic_hist *rmnic_dev_hist(struct rmnic_dev *dev, enum rmnic_stage stage);
@@ -106,7 +110,7 @@ void rmnic_dev_doorbell(struct rmnic_dev *dev);
 /* Knobs for tests, all zero (off) at creation; may be changed at any time by any thread. */
 struct rmnic_fault *rmnic_dev_fault(struct rmnic_dev *dev);
 
-/* --- Save and load (migration) -------------------------------------------------------- */
+/* --- Save and load (migration) ------------------------------------------------------- */
 
 /* A queue pair at rest: paused, nothing in flight. Index 0 is the admin queue pair. */
 struct rmnic_qp_state {
@@ -126,9 +130,11 @@ struct rmnic_qp_state {
 /* The device must be paused and quiet. qp: max_qpairs + 1 entries. */
 void rmnic_dev_save(struct rmnic_dev *dev, struct rmnic_qp_state *qp);
 /*
- * On a disabled device, with entry 0 active (one saved while disabled is not loaded); leaves it paused. Every value is checked as if the guest had sent it.
+ * On a disabled device, with entry 0 active (one saved while disabled is not loaded); leaves
+ * it paused. Every value is checked as if the guest had sent it.
  * False: a value is out of range or an address is not RAM; the device stays disabled.
  */
-bool rmnic_dev_load(struct rmnic_dev *dev, const struct rmnic_qp_state *qp);
+bool rmnic_dev_load(struct rmnic_dev *dev, uint64_t drv_features,
+		    const struct rmnic_qp_state *qp);
 
 #endif /* RMNIC_ENGINE_DEVICE_H */

@@ -56,8 +56,7 @@ static uint32_t random_next(struct rmnic_fault_state *state)
 	return state->random = x;
 }
 
-uint16_t rmnic_fault_status(struct rmnic_dev *dev, const struct rmnic_cmd *cmd,
-			    uint32_t *stop_at)
+uint16_t rmnic_fault_status(struct rmnic_dev *dev, const struct rmnic_cmd *cmd, uint32_t *stop_at)
 {
 	struct rmnic_fault_state *state = &dev->fault_state;
 	uint32_t status = KNOB(fail_status);

@@ -4,8 +4,11 @@
  *
  * device.c  the device: creation, control, the poll round, save and load
  * qpair.c   a queue pair: indexes, fetching, posting, interrupts, wake-ups
- * command.c I/O commands: the ladder of checks, then a state machine a command
+ * check.c   I/O commands: the ladder of checks
+ * command.c I/O commands: a state machine for each
+ * transfer.c  the pages of a command, on their way to the store and back
  * admin.c   admin commands
+ * state.c   save and load
  * fault.c   misbehaviour on request
  *
  * Memory, all of it from rmnic_dev_create(): 64 bytes for each slot of each queue pair (its
@@ -125,6 +128,7 @@ struct rmnic_fault_state {
 struct rmnic_dev {
 	struct rmnic_dev_config cfg;
 	enum rmnic_dev_state state;
+	uint64_t features;     /* the driver's */
 	bool in_poll;
 	bool irq_any;          /* irq_map has a bit */
 	bool event_pending;    /* rmnic_dev_event() came while paused */
@@ -153,21 +157,24 @@ struct rmnic_dev {
 	} scratch;
 };
 
-/* --- device.c --------------------------------------------------------------------- */
+/* --- device.c ------------------------------------------------------------------------ */
 
 /* Counts and tells a refusal. */
 void rmnic_dev_refuse(struct rmnic_dev *dev, enum rmnic_refusal why, uint16_t qid, uint16_t cid,
 		      uint64_t value);
 /* Goes FATAL: everything is dropped and unmapped. */
 void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error);
+/* Drops all queue pairs and what they have in flight. */
+void rmnic_dev_close(struct rmnic_dev *dev);
+/* Whether the device offers these features; refused and counted if not. */
+bool rmnic_dev_features_ok(struct rmnic_dev *dev, uint64_t drv_features);
 static inline uint64_t rmnic_dev_now(struct rmnic_dev *dev)
 {
 	return dev->now = dev->cfg.ops->now_ns(dev->cfg.host);
 }
 
-/* --- qpair.c ---------------------------------------------------------------------- */
+/* --- qpair.c ------------------------------------------------------------------------- */
 
-/* A bit for each value of rmnic_qp_open() that is wrong. */
 struct rmnic_qp_params {
 	uint16_t qid;
 	uint16_t vector;
@@ -194,6 +201,8 @@ void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t sta
 		   uint32_t done, uint32_t failed);
 /* After a batch of posts: publishes sq_head, decides about the interrupt. */
 void rmnic_qp_flush(struct rmnic_qp *qp);
+/* Raises the pair's interrupt with the next rmnic_dev_irqs(). */
+void rmnic_qp_irq_raise(struct rmnic_qp *qp);
 /* Raises an interrupt that coalescing holds back. */
 void rmnic_qp_irq_release(struct rmnic_qp *qp);
 /* Whether a poll would get on with it. */
@@ -204,7 +213,24 @@ bool rmnic_qp_skip(struct rmnic_qp *qp, uint16_t cid);
 /* Raises what was collected. */
 void rmnic_dev_irqs(struct rmnic_dev *dev);
 
-/* --- command.c -------------------------------------------------------------------- */
+/* The i-th range of the list that was copied. */
+static inline const struct rmnic_range *rmnic_qp_range(const struct rmnic_qp *qp, uint32_t i)
+{
+	return (const struct rmnic_range *)qp->list + i;
+}
+
+/* --- check.c ------------------------------------------------------------------------- */
+
+/*
+ * Checks qp->sqe and copies its list to qp->list. RMNIC_SC_OK, or refused and counted; failed
+ * is then the entry of the list that is wrong, or RMNIC_NONE_FAILED.
+ */
+uint16_t rmnic_cmd_check(struct rmnic_qp *qp, uint32_t *failed);
+/* Refuses qp->sqe, or a page of it. Returns status. */
+uint16_t rmnic_cmd_refuse(struct rmnic_qp *qp, enum rmnic_refusal why, uint64_t value,
+			  uint16_t status);
+
+/* --- command.c ----------------------------------------------------------------------- */
 
 /*
  * Serves an I/O queue pair: at most max_cmds commands fetched and about max_pages pages
@@ -213,8 +239,10 @@ void rmnic_dev_irqs(struct rmnic_dev *dev);
 bool rmnic_qp_serve(struct rmnic_qp *qp, uint32_t max_cmds, uint32_t max_pages);
 /* Ends a command that is in flight with ABORTED, whatever its state. */
 void rmnic_cmd_abort(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
-/* Forgets the pages of cmd, or of every command of qp if NULL, that are with the store. */
-void rmnic_pages_cancel(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
+/* Nothing of the command is with the store any more, and nothing will be. */
+void rmnic_cmd_finish(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
+/* Page (or range) index of the command has failed. */
+void rmnic_cmd_fail_unit(struct rmnic_cmd *cmd, uint32_t index, uint16_t status);
 /* Completes delayed commands that are due at now. */
 bool rmnic_qp_delayed(struct rmnic_qp *qp, uint64_t now);
 /* Finishes what was fetched, as far as the store lets it. */
@@ -222,12 +250,22 @@ void rmnic_qp_drain(struct rmnic_qp *qp);
 /* Counts a status by its class. */
 void rmnic_dev_count_status(struct rmnic_dev *dev, uint16_t status);
 
-/* --- admin.c ---------------------------------------------------------------------- */
+/* --- transfer.c ---------------------------------------------------------------------- */
+
+/*
+ * Hands pages of qp->cur to the store until budget or the page operations are used up, or one
+ * has failed. Returns how many.
+ */
+uint32_t rmnic_cmd_step_pages(struct rmnic_qp *qp, struct rmnic_cmd *cmd, uint32_t budget);
+/* Forgets the pages of cmd, or of every command of qp if NULL, that are with the store. */
+void rmnic_pages_cancel(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
+
+/* --- admin.c ------------------------------------------------------------------------- */
 
 /* One admin command, if there is one. */
 bool rmnic_admin_serve(struct rmnic_dev *dev);
 
-/* --- fault.c ---------------------------------------------------------------------- */
+/* --- fault.c ------------------------------------------------------------------------- */
 
 /* The status to put in place of the result of this command, and from which unit on; 0: none. */
 uint16_t rmnic_fault_status(struct rmnic_dev *dev, const struct rmnic_cmd *cmd,

@@ -15,7 +15,7 @@ static void rec_written(struct rmnic_qp *qp, size_t offset)
 				  sizeof(rmnic_le32));
 }
 
-/* --- Creation and deletion ------------------------------------------------------------ */
+/* --- Creation and deletion ----------------------------------------------------------- */
 
 bool rmnic_qp_depth_ok(const struct rmnic_dev *dev, uint32_t depth)
 {
@@ -23,8 +23,8 @@ bool rmnic_qp_depth_ok(const struct rmnic_dev *dev, uint32_t depth)
 	       (depth & (depth - 1)) == 0;
 }
 
-static bool ring_map(struct rmnic_dev *dev, uint64_t addr, uint32_t len, uint64_t align,
-		     bool write, struct rmnic_mapping *out, uint16_t qid, uint16_t cid)
+static bool ring_map(struct rmnic_dev *dev, uint64_t addr, uint32_t len, uint64_t align, bool write,
+		     struct rmnic_mapping *out, uint16_t qid, uint16_t cid)
 {
 	if (addr & (align - 1)) {
 		rmnic_dev_refuse(dev, RMNIC_REFUSAL_MISALIGNED, qid, cid, addr);
@@ -70,8 +70,8 @@ uint16_t rmnic_qp_open(struct rmnic_dev *dev, const struct rmnic_qp_params *p, u
 	if (!ring_map(dev, p->cq_addr, p->depth * (uint32_t)sizeof(struct rmnic_cqe),
 		      RMNIC_RING_ALIGN, true, &qp->cq, p->qid, cid))
 		goto unmap_sq;
-	if (!ring_map(dev, p->rec_addr, sizeof(struct rmnic_dbrec), RMNIC_REC_ALIGN, true,
-		      &qp->rec, p->qid, cid))
+	if (!ring_map(dev, p->rec_addr, sizeof(struct rmnic_dbrec), RMNIC_REC_ALIGN, true, &qp->rec,
+		      p->qid, cid))
 		goto unmap_cq;
 	qp_reset(qp, p);
 	qp->active = true;
@@ -124,7 +124,7 @@ void rmnic_qp_close(struct rmnic_qp *qp)
 	dev->cfg.ops->unmap(dev->cfg.host, &qp->sq, 0);
 }
 
-/* --- The driver's indexes ---------------------------------------------------------------- */
+/* --- The driver's indexes ------------------------------------------------------------ */
 
 /*
  * RING-7: what runs out of its range makes the device FATAL: nothing that follows could be
@@ -221,15 +221,15 @@ bool rmnic_qp_skip(struct rmnic_qp *qp, uint16_t cid)
 	return false;
 }
 
-/* --- Completions and interrupts -------------------------------------------------------- */
+/* --- Completions and interrupts ------------------------------------------------------ */
 
-void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t status,
-		   uint32_t done, uint32_t failed)
+void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t status, uint32_t done,
+		   uint32_t failed)
 {
-	struct rmnic_cqe *cqe = (struct rmnic_cqe *)qp->cq.ptr +
-				rmnic_ring_slot(qp->cq_tail, qp->depth);
-	uint32_t phase = rmnic_ring_phase(qp->cq_tail, qp->depth) |
-			 (uint32_t)qid << RMNIC_CQE_QID_SHIFT;
+	struct rmnic_cqe *cqe =
+		(struct rmnic_cqe *)qp->cq.ptr + rmnic_ring_slot(qp->cq_tail, qp->depth);
+	uint32_t phase = rmnic_ring_phase(qp->cq_tail, qp->depth) | (uint32_t)qid
+									    << RMNIC_CQE_QID_SHIFT;
 
 	__atomic_store_n(&cqe->cid, rmnic_le16_put(cid), __ATOMIC_RELAXED);
 	__atomic_store_n(&cqe->status, rmnic_le16_put(status), __ATOMIC_RELAXED);
@@ -240,7 +240,7 @@ void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t sta
 	qp->cq_tail++;
 }
 
-static void irq_raise(struct rmnic_qp *qp)
+void rmnic_qp_irq_raise(struct rmnic_qp *qp)
 {
 	struct rmnic_dev *dev = qp->dev;
 
@@ -256,7 +256,7 @@ void rmnic_qp_irq_release(struct rmnic_qp *qp)
 		return;
 	qp->irq_held = false;
 	qp->dev->timers--;
-	irq_raise(qp);
+	rmnic_qp_irq_raise(qp);
 }
 
 /* RING-12: count includes the entry that was armed, so that 1 is no coalescing. */
@@ -270,7 +270,7 @@ static void irq_decide(struct rmnic_qp *qp, bool armed, uint32_t arm)
 	if (!armed)
 		return;
 	if (qp->coalesce_us == 0 || qp->cq_tail - arm >= qp->coalesce_count) {
-		irq_raise(qp);
+		rmnic_qp_irq_raise(qp);
 		return;
 	}
 	qp->irq_held = true;
@@ -325,7 +325,7 @@ void rmnic_dev_irqs(struct rmnic_dev *dev)
 	if (!dev->irq_any)
 		return;
 	dev->irq_any = false;
-	for (uint16_t i = 0; i < sizeof(dev->irq_map) / sizeof(dev->irq_map[0]); i++) {
+	for (size_t i = 0; i < sizeof(dev->irq_map) / sizeof(dev->irq_map[0]); i++) {
 		uint64_t bits = dev->irq_map[i];
 
 		dev->irq_map[i] = 0;
@@ -339,7 +339,7 @@ void rmnic_dev_irqs(struct rmnic_dev *dev)
 	}
 }
 
-/* --- Sleeping -------------------------------------------------------------------------- */
+/* --- Sleeping ------------------------------------------------------------------------ */
 
 /*
  * What a poll could not get on with is no work: a CQ that the driver does not empty, or a

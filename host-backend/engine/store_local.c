@@ -21,7 +21,7 @@ struct local {
 	struct rmnic_local_blocks blocks;
 	struct rmnic_crc32c crc;
 	uint8_t uuid[16];
-	uint64_t version;  /* of the last change; the next one is above it */
+	uint64_t version;   /* of the last change; the next one is above it */
 	uint64_t ngranules; /* whole ones */
 	uint32_t granule_pages;
 	uint64_t freed_count; /* bits set in freed */
@@ -54,8 +54,7 @@ static void mark_freed(struct local *s, uint64_t rpn)
 }
 
 /* Every change of a page's state goes through here; the bytes are in place already. */
-static void meta_set(struct local *s, uint64_t rpn, uint64_t version, uint64_t flags,
-		     uint64_t body)
+static void meta_set(struct local *s, uint64_t rpn, uint64_t version, uint64_t flags, uint64_t body)
 {
 	struct rmnic_meta *m = &s->blocks.meta[rpn];
 	bool was = rmnic_le64_get(m->version_flags) & RMNIC_META_STORED;
@@ -78,6 +77,7 @@ static void meta_told(struct local *s, uint64_t rpn, uint64_t n)
 				     n * sizeof(struct rmnic_meta));
 }
 
+/* CMD-19: what is stored and what was checksummed are the same single reading of the page. */
 static uint16_t local_page_out(struct rmnic_store *store, struct rmnic_page_op *op)
 {
 	struct local *s = to_local(store);
@@ -113,6 +113,7 @@ static uint16_t corrupt(struct local *s)
 	return RMNIC_SC_CORRUPT;
 }
 
+/* CMD-5, CMD-20 */
 static uint16_t local_page_in(struct rmnic_store *store, struct rmnic_page_op *op)
 {
 	struct local *s = to_local(store);
