@@ -7,6 +7,7 @@ from tap import Result
 CODE_DIRS = ("qemu-dev", "host-backend", "guest-driver")
 TEST_DIR = "tests"
 OWN_DIR = "tests/spec"  # names ids to seed mistakes with
+RULES = "spec/rules.md"
 CODE_SUFFIXES = {".c", ".h"}
 TEST_SUFFIXES = {".c", ".h", ".py", ".sh", ""}
 
@@ -28,7 +29,20 @@ def check(root):
                  for uses in (code, tests, _spec_uses(root, defined))
                  for name, places in sorted(uses.items()) if name not in defined]
     results.append(Result("requirements: code and tests name no unknown id", strangers))
+    results.append(Result("requirements: each rule that is named exists", _unknown_rules(root)))
     return results
+
+
+def _unknown_rules(root):
+    """RULES B4, L6 in a comment are two bold ids of spec/rules.md."""
+    rules = re.findall(r"^- \*\*([A-Z]\d+)\*\*", (root / RULES).read_text(), re.M)
+    problems = []
+    for path in _files(root, CODE_DIRS, CODE_SUFFIXES) + _files(root, (TEST_DIR,), TEST_SUFFIXES):
+        for number, line in _lines(path):
+            for names in re.findall(r"\bRULES ([A-Z]\d+(?:, [A-Z]\d+)*)", line):
+                problems += [f"{path.relative_to(root)}:{number}: {name} is not in {RULES}"
+                             for name in names.split(", ") if name not in rules]
+    return problems
 
 
 def _definitions(root):
@@ -51,24 +65,30 @@ def _pattern(defined):
     return re.compile(rf"(?<![\w-])(?:{'|'.join(groups) or '(?!)'})-\d+(?![\w-])")
 
 
+def _files(root, dirs, suffixes):
+    return [path for top in dirs for path in sorted((root / top).rglob("*"))
+            if path.suffix in suffixes and path.is_file() and not path.is_symlink()
+            and root / OWN_DIR not in path.parents]
+
+
+def _lines(path):
+    try:
+        return list(enumerate(path.read_text().splitlines(), 1))
+    except UnicodeDecodeError:  # a program or an archive that a test left or ships
+        return []
+
+
 def _collect(root, paths, defined):
     uses, pattern = {}, _pattern(defined)
     for path in paths:
-        try:
-            text = path.read_text()
-        except UnicodeDecodeError:  # a program or an archive that a test left or ships
-            continue
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in _lines(path):
             for name in pattern.findall(line):
                 uses.setdefault(name, []).append(f"{path.relative_to(root)}:{number}")
     return uses
 
 
 def _uses(root, dirs, suffixes, defined):
-    paths = [path for top in dirs for path in sorted((root / top).rglob("*"))
-             if path.suffix in suffixes and path.is_file() and not path.is_symlink()
-             and root / OWN_DIR not in path.parents]
-    return _collect(root, paths, defined)
+    return _collect(root, _files(root, dirs, suffixes), defined)
 
 
 def _spec_uses(root, defined):

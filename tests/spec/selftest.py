@@ -117,11 +117,12 @@ def _layout_cases(root, scratch):
     return results
 
 
-# --- Requirements: a tree of three files, whole at first ------------------------------------
+# --- Requirements: a tree of few files, whole at first ------------------------------------
 
 TREE = {
     "spec/device.md": "- [RING-1] An index.\n- [CMD-12] A cid; see RING-1.\n",
-    "guest-driver/ring.c": "/* RING-1, CMD-12 */\n",
+    "spec/rules.md": "- **B4** No order.\n",
+    "guest-driver/ring.c": "/* RING-1, CMD-12, RULES B4 */\n",
     "tests/unit/ring.c": "/* RING-1 */ /* CMD-12 */\n",
 }
 
@@ -135,6 +136,7 @@ REQUIREMENT_CASES = [
     ("an unknown id in a test", "tests/unit/ring.c", "RING-1", "RING-1 CMD-1", "unknown"),
     ("an unknown id in the specification", "spec/device.md", "see RING-1", "see RING-7",
      "unknown"),
+    ("a rule that does not exist", "guest-driver/ring.c", "RULES B4", "RULES B4, B5", "rule"),
     ("an id that is defined twice", "spec/device.md", "[CMD-12]", "[RING-1]", "once"),
 ]
 
@@ -144,7 +146,7 @@ def _requirement_cases(scratch):
     for number, (name, file, old, new, report) in enumerate(REQUIREMENT_CASES):
         root = scratch / f"requirements-{number}"
         for path, text in TREE.items():
-            (root / path).parent.mkdir(parents=True)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
             if path == file:
                 assert old in text
                 text = text.replace(old, new)
