@@ -4,9 +4,11 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 run: ## boot a guest, page it to remote memory, verify, print; GUEST_KERNEL= RAM= WORKING_SET= PEERS=1
+	@scripts/setup base driver guest qemu
 	@scripts/run
 
 shell: ## the same guest with a shell (exit or ^A x leaves it); GUEST_KERNEL= RAM= SMP=
+	@scripts/setup base driver guest qemu
 	@scripts/shell
 
 test: ## every test; last line 'N passed, N failed, N skipped'
@@ -35,6 +37,8 @@ qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10
 
 driver: ## rmnic.ko for the stock kernels; KDIR=headers for another one
 	@scripts/setup base driver
+	@scripts/guest-kernel 6.1
+	@scripts/guest-kernel 6.12
 	@$(MAKE) -C guest-driver
 
 install: ## install the driver for the running kernel (in the guest)
