@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernel's and QEMU's own tools, on what would go into their trees."""
-import glob
 import pathlib
 import re
 import shutil
@@ -36,21 +35,21 @@ def sparse(sources):
     need("make", "make")
     if not sources.under("guest-driver", suffixes={".c"}):
         raise Skip("there is no C in guest-driver")
-    trees = sorted(d for d in glob.glob("/lib/modules/*/build") if pathlib.Path(d).exists())
+    trees = sorted((sources.root / "build" / "kernels").glob("*/kdir/Makefile"))
     if not trees:
-        raise Skip("no kernel headers are installed (scripts/setup driver)")
+        raise Skip("no kernel headers are unpacked yet (make driver)")
     problems = []
-    for kdir in trees:
-        version = kdir.split("/")[3]
+    for kdir in (makefile.parent for makefile in trees):
+        series = kdir.parent.name
         problems += remembered(
-            sources, f"sparse-{version}", sources.digest("guest-driver", "spec/include", extra=version),
-            lambda: _sparse_for(sources, kdir, version))
+            sources, f"sparse-{series}", sources.digest("guest-driver", "spec/include", extra=series),
+            lambda: _sparse_for(sources, kdir, series))
     return sorted(set(problems))
 
 
-def _sparse_for(sources, kdir, version):
+def _sparse_for(sources, kdir, series):
     """Builds a copy: kbuild leaves its objects beside the sources."""
-    copy = sources.scratch / f"driver-{version}"
+    copy = sources.scratch / f"driver-{series}"
     shutil.rmtree(copy, ignore_errors=True)
     for path in sources.paths:
         if path.is_relative_to("guest-driver") or path.is_relative_to("spec/include"):
@@ -60,7 +59,7 @@ def _sparse_for(sources, kdir, version):
                           "CF=-D__CHECK_ENDIAN__ -Wno-unknown-attribute", "modules"], sources.root)
     if status:
         errors = [line.replace(f"{copy}/", "") for line in output.splitlines() if "error:" in line]
-        raise Finding(f"the driver does not build for {version}: "
+        raise Finding(f"the driver does not build for {series}: "
                       f"{errors[0] if errors else 'see make driver'}")
     lines = (line.replace(f"{copy}/", "") for line in output.splitlines())
     return [line for line in lines if re.match(r"guest-driver/\S+:\d+:\d+: (warning|error):", line)]
