@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One guest: starts QEMU, follows console and reports, answers requests, judges the end."""
-import ctypes
 import json
 import os
 import selectors
-import signal
-import socket
-import subprocess
 import sys
 import time
 
-from guestvm.monitor import Monitor
+from guestvm.migration import Migration
+from guestvm.process import Process
 
 HEARTBEAT_S = 20
-
-
-def die_with_parent():
-    """A QEMU whose runner was killed must not go on using the machine."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Guest:
@@ -30,54 +22,31 @@ class Guest:
         self.deadline = time.monotonic() + timeout
         self.timeout = timeout
         self.say = say
-        self.status = None          # of the job, once PID 1 has reported it
+        self.status = None               # of the job, once PID 1 has reported it
         self.booted = None
         self.event_deadline = None
         self.last_line = ""
         self.last_sign = time.monotonic()
         self.partial = {"console": b"", "report": b""}
         self.selector = selectors.DefaultSelector()
+        self.vms = []                    # more than one during a migration only
+        self.vm = None                   # the one that runs the guest
 
     def run(self, command):
-        self._start(command)
-        try:
-            return self._follow()
-        finally:
-            self._stop()
+        self.command = command
+        with open(os.path.join(self.log_dir, "console.log"), "wb", buffering=0) as self.console_log:
+            try:
+                self.vm = self._start([])
+                return self._follow()
+            finally:
+                for vm in self.vms:
+                    vm.stop()
+                self.selector.close()
 
-    def _start(self, command):
-        pairs = {name: socket.socketpair() for name in ("console", "report", "monitor")}
-        args = list(command)
-        if self.interactive:
-            del pairs["console"]
-            args += ["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "chardev=console"]
-        for name, (_, theirs) in pairs.items():
-            args += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
-        args += ["-serial", "chardev:console", "-serial", "chardev:report",
-                 "-mon", "chardev=monitor,mode=control"]
-        with open(os.path.join(self.log_dir, "qemu.log"), "wb") as log:
-            self.process = subprocess.Popen(
-                args, stdin=None if self.interactive else subprocess.DEVNULL,
-                stdout=None if self.interactive else log, stderr=log,
-                pass_fds=[theirs.fileno() for _, theirs in pairs.values()],
-                preexec_fn=die_with_parent, start_new_session=not self.interactive)
-        for _, theirs in pairs.values():
-            theirs.close()
-        self.console_log = open(os.path.join(self.log_dir, "console.log"), "wb", buffering=0)
-        self.report = pairs["report"][0]
-        self.monitor = Monitor(pairs["monitor"][0])
-        for name, (ours, _) in pairs.items():
-            self.selector.register(ours, selectors.EVENT_READ, name)
-
-    def _stop(self):
-        """The end of the sockets comes with QEMU's end, so nothing of the console is lost."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.console_log.close()
-        for key in list(self.selector.get_map().values()):
-            key.fileobj.close()
-        self.selector.close()
+    def _start(self, more):
+        vm = Process(self.command + more, self.log_dir, self.selector, self.interactive)
+        self.vms.append(vm)
+        return vm
 
     def _follow(self):
         """Until QEMU closes its end of everything, or the time is up."""
@@ -87,14 +56,14 @@ class Guest:
                 return f"no end within {self.timeout} s; the last line on its console: {self.last_line!r}"
             if self.event_deadline and now >= self.event_deadline:
                 self.event_deadline = None
-                self.monitor.give_up_event()
+                self.vm.monitor.give_up_event()
             if now - self.last_sign > HEARTBEAT_S and not self.interactive:
                 self.last_sign = now
                 self.say(f"... {int(self.deadline - now)} s left, console: {self.last_line[-90:]}")
             wait = min(self.event_deadline or self.deadline, self.deadline, now + 1) - now
             for key, _ in self.selector.select(max(wait, 0)):
                 self._readable(key)
-        code = self.process.wait()
+        code = self.vm.process.wait()
         if self.status is not None:
             return self.status
         if not self.booted:
@@ -102,18 +71,20 @@ class Guest:
         return f"the guest ended without a report (panic or early exit); its console's last line: {self.last_line!r}"
 
     def _readable(self, key):
-        if key.data == "monitor":
-            alive = self.monitor.feed()
+        name, vm = key.data
+        if key.fileobj.fileno() < 0:
+            return                       # closed by what was handled before it in this round
+        if name == "monitor":
+            alive = vm.monitor.feed()
         else:
             try:
                 data = key.fileobj.recv(65536)
             except OSError:
                 data = b""
             alive = bool(data)
-            self._bytes(key.data, data)
-        if not alive:
-            self.selector.unregister(key.fileobj)
-            key.fileobj.close()
+            self._bytes(name, data)
+        if not alive and key.fileobj.fileno() >= 0:
+            vm.drop(key.fileobj)
 
     def _bytes(self, name, data):
         if name == "console":
@@ -133,12 +104,10 @@ class Guest:
             self.say(rest)
         elif verb == "data":
             name, _, text = rest.partition(" ")
-            with open(os.path.join(self.log_dir, os.path.basename(name)), "a", encoding="utf-8") as out:
-                out.write(text + "\n")
+            self._log(os.path.basename(name), text)
         elif verb == "boot":
             self.booted = rest
-            with open(os.path.join(self.log_dir, "boot"), "w", encoding="utf-8") as out:
-                out.write(rest + "\n")
+            self._log("boot", rest)
         elif verb == "exit":
             status, _, nonce = rest.partition(" ")
             if nonce == self.nonce and status.isdigit():
@@ -148,7 +117,13 @@ class Guest:
         elif verb == "event":
             name, _, seconds = rest.partition(" ")
             self.event_deadline = time.monotonic() + float(seconds)
-            self.monitor.await_event(name, self._answer)
+            self.vm.monitor.await_event(name, self._answer)
+        elif verb == "migrate":
+            Migration(self.vm, self._start, self._migrated)
+
+    def _log(self, name, text):
+        with open(os.path.join(self.log_dir, name), "a", encoding="utf-8") as out:
+            out.write(text + "\n")
 
     def _qmp(self, text):
         try:
@@ -156,12 +131,18 @@ class Guest:
         except ValueError as error:
             self._answer({"error": {"class": "HostError", "desc": f"not JSON: {error}"}})
             return
-        self.monitor.execute(request, self._answer)
+        self.vm.monitor.execute(request, self._answer)
+
+    def _migrated(self, answer, destination):
+        if destination:
+            self.vms.remove(self.vm)
+            self.vm = destination
+        self._answer(answer)
 
     def _answer(self, answer):
         """An error comes first in its line, so that the guest can tell without a JSON parser."""
         self.event_deadline = None
         try:
-            self.report.sendall(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+            self.vm.report.sendall(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
         except OSError as error:
             print(f"guest-run: the guest did not take an answer: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ class Monitor:
         self.waiting = []          # continuations of commands sent, in order
         self.events = []           # events nobody has asked for yet
         self.event_waiter = None   # (name, continuation)
+        self.on_event = {}         # name to a function that takes all events of that name
         self.execute({"execute": "qmp_capabilities"}, lambda answer: None)
 
     def fileno(self):
@@ -59,6 +60,8 @@ class Monitor:
             return
         if "event" not in message:
             self.waiting.pop(0)(message)
+        elif message["event"] in self.on_event:
+            self.on_event[message["event"]](message)
         elif self.event_waiter and self.event_waiter[0] == message["event"]:
             _, then = self.event_waiter
             self.event_waiter = None

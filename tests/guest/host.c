@@ -6,6 +6,10 @@
  *   host event DEVICE_DELETED 20     wait up to 20 s for an event not yet asked for
  *   host get rm0 stats               qom-get of a device's property, by the device's id
  *   host set rm0 x-fault '"text"'    qom-set; the value is JSON
+ *   host migrate                     live migration to a second QEMU, where this goes on
+ *
+ * After 'savevm', a 'loadvm' is answered to the one who asked for the savevm: an "id" in the
+ * QMP command, which the answer repeats, tells the two apart.
  *
  * Exit: 0 and the answer, 1 and the answer when it is an error, 2 wrong use or no port.
  */
@@ -22,7 +26,8 @@
 
 static int usage(void)
 {
-	fputs("usage: host qmp JSON | event NAME [SECONDS] | get ID PROPERTY | set ID PROPERTY JSON\n",
+	fputs("usage: host qmp JSON | event NAME [SECONDS] | get ID PROPERTY |"
+	      " set ID PROPERTY JSON | migrate\n",
 	      stderr);
 	return 2;
 }
@@ -46,6 +51,8 @@ static int request_format(char *line, size_t size, int argc, char **argv)
 			       "qmp {\"execute\":\"qom-set\",\"arguments\":"
 			       "{\"path\":\"%s\",\"property\":\"%s\",\"value\":%s}}\n",
 			       argv[2], argv[3], argv[4]);
+	else if (!strcmp(verb, "migrate") && argc == 2)
+		len = snprintf(line, size, "migrate\n");
 	else
 		return -1;
 	return len < (int)size ? len : -1;
