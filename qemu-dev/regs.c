@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * regs.c - BAR0 and the device's state machine (spec/device.md, "Registers" and "Enable,
+ * reset and the end of DMA"). Everything here runs under the BQL.
+ */
+#include "rmnic.h"
+
+#include "qemu/bswap.h"
+#include "trace.h"
+
+/* Every register that is no capability and no doorbell. */
+static const struct RmnicReg {
+    uint16_t offset;
+    uint8_t size;
+    bool writable;
+} rmnic_regs[] = {
+    { RMNIC_REG_MAGIC,        4, false },
+    { RMNIC_REG_VERSION,      4, false },
+    { RMNIC_REG_CAP_PTR,      4, false },
+    { RMNIC_REG_STATUS,       4, false },
+    { RMNIC_REG_CTRL,         4, true },
+    { RMNIC_REG_ERROR,        4, false },
+    { RMNIC_REG_DEV_FEATURES, 8, false },
+    { RMNIC_REG_DRV_FEATURES, 8, true },
+    { RMNIC_REG_CAPACITY,     8, false },
+    { RMNIC_REG_EVENT,        4, true },
+    { RMNIC_REG_RESET_COUNT,  4, false },
+    { RMNIC_REG_AQ_DEPTH,     4, true },
+    { RMNIC_REG_AQ_SQ,        8, true },
+    { RMNIC_REG_AQ_CQ,        8, true },
+    { RMNIC_REG_AQ_REC,       8, true },
+    { RMNIC_REG_UUID,         8, false },
+    { RMNIC_REG_UUID + 8,     8, false },
+};
+
+/* --- State machine ------------------------------------------------------------------------ */
+
+static const char *const rmnic_state_names[RMNIC_STATE__MAX] = {
+    [RMNIC_STATE_DISABLED] = "disabled",
+    [RMNIC_STATE_READY] = "ready",
+    [RMNIC_STATE_RESETTING] = "resetting",
+    [RMNIC_STATE_FATAL] = "fatal",
+};
+
+const char *rmnic_state_name(RmnicRunState state)
+{
+    return rmnic_state_names[state];
+}
+
+void rmnic_state_set(RmnicState *s, RmnicRunState next)
+{
+    static const unsigned legal[RMNIC_STATE__MAX] = {
+        [RMNIC_STATE_DISABLED] = BIT(RMNIC_STATE_READY) | BIT(RMNIC_STATE_FATAL) |
+                                 BIT(RMNIC_STATE_RESETTING),
+        [RMNIC_STATE_READY] = BIT(RMNIC_STATE_RESETTING) | BIT(RMNIC_STATE_FATAL),
+        [RMNIC_STATE_RESETTING] = BIT(RMNIC_STATE_DISABLED),
+        [RMNIC_STATE_FATAL] = BIT(RMNIC_STATE_RESETTING),
+    };
+
+    if (!(legal[s->state] & BIT(next))) {
+        trace_rmnic_state_refused(s, rmnic_state_name(s->state), rmnic_state_name(next));
+        return;
+    }
+    trace_rmnic_state(s, rmnic_state_name(s->state), rmnic_state_name(next));
+    s->state = next;
+    if (next == RMNIC_STATE_FATAL) {
+        s->regs.event |= RMNIC_EVENT_FATAL;
+    }
+}
+
+/* What one call into the engine's thread carries. */
+typedef struct RmnicControl {
+    RmnicState *s;
+    bool dma_allowed;
+    bool running;
+    uint64_t pages;
+    uint32_t error;
+} RmnicControl;
+
+static void rmnic_do_enable(void *opaque)
+{
+    RmnicControl *c = opaque;
+    RmnicState *s = c->s;
+
+    c->error = rmnic_dev_enable(s->engine, s->regs.drv_features, s->regs.aq_depth,
+                                s->regs.aq_sq, s->regs.aq_cq, s->regs.aq_rec);
+    if (c->error == RMNIC_ERR_NONE && s->paused) {
+        rmnic_dev_pause(s->engine);
+    }
+}
+
+static void rmnic_do_disable(void *opaque)
+{
+    RmnicControl *c = opaque;
+
+    rmnic_dev_disable(c->s->engine);
+}
+
+static void rmnic_do_dma(void *opaque)
+{
+    RmnicControl *c = opaque;
+    RmnicState *s = c->s;
+
+    s->running = c->running;
+    if (s->paused == !c->dma_allowed) {
+        return;
+    }
+    s->paused = !c->dma_allowed;
+    if (s->paused) {
+        rmnic_dev_pause(s->engine);
+    } else {
+        rmnic_dev_resume(s->engine);
+    }
+}
+
+/* CAP-2: the driver is told as soon as DMA is allowed. */
+static void rmnic_do_capacity(void *opaque)
+{
+    RmnicControl *c = opaque;
+
+    c->error = !rmnic_dev_set_capacity(c->s->engine, c->pages);
+    if (!c->error && c->s->capacity != c->pages) {
+        rmnic_dev_event(c->s->engine);
+    }
+}
+
+/* DMA-5: whatever is wrong makes the device FATAL and does nothing else. */
+static void rmnic_enable(RmnicState *s)
+{
+    RmnicControl c = { .s = s, .error = RMNIC_ERR_BUS_MASTER };
+    bool master = pci_get_word(s->parent_obj.config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+
+    s->regs.ctrl = RMNIC_CTRL_ENABLE;
+    if (master) {
+        rmnic_engine_call(s, rmnic_do_enable, &c);
+    }
+    if (c.error != RMNIC_ERR_NONE) {
+        s->regs.error = c.error;
+        rmnic_state_set(s, RMNIC_STATE_FATAL);
+        return;
+    }
+    rmnic_state_set(s, RMNIC_STATE_READY);
+    rmnic_poll_kick(s);
+}
+
+/* DMA-1, DMA-2. */
+void rmnic_reset(RmnicState *s)
+{
+    RmnicControl c = { .s = s };
+
+    rmnic_state_set(s, RMNIC_STATE_RESETTING);
+    rmnic_engine_call(s, rmnic_do_disable, &c);
+    qemu_bh_cancel(s->fatal_bh);
+    qatomic_set(&s->engine_error, RMNIC_ERR_NONE);
+    s->resets++;
+    s->regs = (RmnicRegs) { .reset_count = s->regs.reset_count + 1 };
+    rmnic_state_set(s, RMNIC_STATE_DISABLED);
+}
+
+/* DMA-3. When it returns after taking the permission away, no DMA happens any more. */
+void rmnic_dma_set(RmnicState *s, bool dma_allowed, bool running)
+{
+    RmnicControl c = { .s = s, .dma_allowed = dma_allowed, .running = running };
+
+    if (s->paused == !dma_allowed && s->running == running) {
+        return;
+    }
+    trace_rmnic_dma(s, dma_allowed, running);
+    rmnic_engine_call(s, rmnic_do_dma, &c);
+    if (dma_allowed) {
+        rmnic_poll_kick(s);
+    }
+}
+
+bool rmnic_capacity_set(RmnicState *s, uint64_t pages)
+{
+    RmnicControl c = { .s = s, .pages = pages };
+
+    rmnic_engine_call(s, rmnic_do_capacity, &c);
+    if (c.error) {
+        return false;
+    }
+    if (pages != s->capacity) {
+        trace_rmnic_capacity(s, pages);
+        s->capacity = pages;
+        s->regs.event |= RMNIC_EVENT_CAPACITY;
+    }
+    return true;
+}
+
+void rmnic_fatal_seen(void *opaque)
+{
+    RmnicState *s = opaque;
+    uint32_t error = qatomic_xchg(&s->engine_error, RMNIC_ERR_NONE);
+
+    if (error != RMNIC_ERR_NONE && s->state == RMNIC_STATE_READY) {
+        s->regs.error = error;
+        rmnic_state_set(s, RMNIC_STATE_FATAL);
+        rmnic_irq_raise(s, 0);
+    }
+}
+
+/* --- Register accesses ---------------------------------------------------------------------- */
+
+void rmnic_caps_build(RmnicState *s)
+{
+    struct rmnic_cap_queues *queues = (void *)s->caps;
+    struct rmnic_cap_transfer *transfer = (void *)(queues + 1);
+    struct rmnic_cap_store *store = (void *)(transfer + 1);
+    struct rmnic_cap_timing *timing = (void *)(store + 1);
+    struct { struct rmnic_cap_hdr *hdr; uint16_t id, length; } caps[] = {
+        { &queues->hdr, RMNIC_CAP_QUEUES, sizeof(*queues) },
+        { &transfer->hdr, RMNIC_CAP_TRANSFER, sizeof(*transfer) },
+        { &store->hdr, RMNIC_CAP_STORE, sizeof(*store) },
+        { &timing->hdr, RMNIC_CAP_TIMING, sizeof(*timing) },
+    };
+    uint16_t offset = RMNIC_REG_CAPS;
+
+    for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
+        offset += caps[i].length;
+        caps[i].hdr->id = cpu_to_le16(caps[i].id);
+        caps[i].hdr->version = 1;
+        caps[i].hdr->length = cpu_to_le16(caps[i].length);
+        caps[i].hdr->next = cpu_to_le16(i + 1 < ARRAY_SIZE(caps) ? offset : 0);
+    }
+    queues->max_qpairs = cpu_to_le16(s->queues);
+    queues->max_depth = cpu_to_le16(s->queue_depth);
+    queues->max_aq_depth = cpu_to_le16(s->queue_depth);
+    queues->min_depth = cpu_to_le16(RMNIC_MIN_DEPTH);
+    queues->db_offset = cpu_to_le32(RMNIC_DB_OFFSET);
+    queues->db_stride = cpu_to_le32(RMNIC_DB_STRIDE);
+    transfer->page_shift = RMNIC_PAGE_SHIFT;
+    transfer->max_pages = cpu_to_le32(RMNIC_MAX_PAGES);
+    transfer->max_ranges = cpu_to_le32(RMNIC_MAX_RANGES);
+    store->max_capacity = cpu_to_le64(s->size >> RMNIC_PAGE_SHIFT);
+    store->slab_pages = cpu_to_le32(s->slab_size >> RMNIC_PAGE_SHIFT);
+    timing->ready_timeout_ms = cpu_to_le32(RMNIC_READY_TIMEOUT_MS);
+    timing->command_timeout_ms = cpu_to_le32(RMNIC_COMMAND_TIMEOUT_MS);
+}
+
+/* REG-1: the register an access hits, when its size and alignment are right; else NULL. */
+static const struct RmnicReg *rmnic_reg_find(hwaddr addr, unsigned size)
+{
+    if ((size != 4 && size != 8) || addr % size) {
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(rmnic_regs); i++) {
+        const struct RmnicReg *reg = &rmnic_regs[i];
+
+        if (addr >= reg->offset && addr + size <= reg->offset + reg->size) {
+            return reg;
+        }
+    }
+    return NULL;
+}
+
+/* Counted here and not by the engine, whose counters belong to its thread. */
+static void rmnic_register_refused(RmnicState *s, hwaddr addr)
+{
+    s->bad_registers++;
+    rmnic_refused_trace(s, RMNIC_REFUSAL_BAD_REGISTER, 0, 0, addr);
+}
+
+static uint32_t rmnic_status(RmnicState *s)
+{
+    switch (s->state) {
+    case RMNIC_STATE_READY:
+        return RMNIC_STATUS_READY;
+    case RMNIC_STATE_RESETTING:
+        return RMNIC_STATUS_RESETTING;
+    case RMNIC_STATE_FATAL:
+        return RMNIC_STATUS_FATAL;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t rmnic_reg_value(RmnicState *s, hwaddr offset)
+{
+    switch (offset) {
+    case RMNIC_REG_MAGIC:
+        return RMNIC_MAGIC;
+    case RMNIC_REG_VERSION:
+        return RMNIC_VERSION_MAJOR << 16 | RMNIC_VERSION_MINOR;
+    case RMNIC_REG_CAP_PTR:
+        return RMNIC_REG_CAPS;
+    case RMNIC_REG_STATUS:
+        return rmnic_status(s);
+    case RMNIC_REG_CTRL:
+        return s->regs.ctrl;
+    case RMNIC_REG_ERROR:
+        return s->regs.error;
+    case RMNIC_REG_DEV_FEATURES:
+        return s->features;
+    case RMNIC_REG_DRV_FEATURES:
+        return s->regs.drv_features;
+    case RMNIC_REG_CAPACITY:
+        return s->lie_capacity ? s->lie_capacity : s->capacity;
+    case RMNIC_REG_EVENT:
+        return s->regs.event;
+    case RMNIC_REG_RESET_COUNT:
+        return s->regs.reset_count;
+    case RMNIC_REG_AQ_DEPTH:
+        return s->regs.aq_depth;
+    case RMNIC_REG_AQ_SQ:
+        return s->regs.aq_sq;
+    case RMNIC_REG_AQ_CQ:
+        return s->regs.aq_cq;
+    case RMNIC_REG_AQ_REC:
+        return s->regs.aq_rec;
+    case RMNIC_REG_UUID:
+        return ldq_le_p(s->uuid.data);
+    default: /* RMNIC_REG_UUID + 8 */
+        return ldq_le_p(s->uuid.data + 8);
+    }
+}
+
+static uint64_t rmnic_reg_read(void *opaque, hwaddr addr, unsigned size)
+{
+    RmnicState *s = opaque;
+    const struct RmnicReg *reg;
+    uint64_t val = 0;
+
+    if (rmnic_in_d3(s)) {
+        return UINT64_MAX; /* what a function that does not answer reads as */
+    }
+    rmnic_fatal_seen(s);
+    reg = rmnic_reg_find(addr, size);
+    if (reg) {
+        val = rmnic_reg_value(s, reg->offset) >> (addr - reg->offset) * 8;
+        val = size == 4 ? (uint32_t)val : val;
+    } else if (addr >= RMNIC_REG_CAPS && addr < RMNIC_REG_CAPS + RMNIC_CAPS_SIZE &&
+               size == 4 && addr % size == 0) {
+        val = ldl_le_p(s->caps + (addr - RMNIC_REG_CAPS));
+    } else {
+        rmnic_register_refused(s, addr);
+    }
+    trace_rmnic_reg_read(s, addr, size, val);
+    return val;
+}
+
+static uint64_t *rmnic_reg_setup_field(RmnicState *s, hwaddr offset)
+{
+    switch (offset) {
+    case RMNIC_REG_DRV_FEATURES:
+        return &s->regs.drv_features;
+    case RMNIC_REG_AQ_SQ:
+        return &s->regs.aq_sq;
+    case RMNIC_REG_AQ_CQ:
+        return &s->regs.aq_cq;
+    case RMNIC_REG_AQ_REC:
+        return &s->regs.aq_rec;
+    default:
+        return NULL;
+    }
+}
+
+/* REG-3: what describes the admin queue is fixed while the device is enabled. */
+static void rmnic_setup_write(RmnicState *s, const struct RmnicReg *reg, hwaddr addr,
+                              uint64_t val, unsigned size)
+{
+    uint64_t *field = rmnic_reg_setup_field(s, reg->offset);
+
+    if (s->regs.ctrl & RMNIC_CTRL_ENABLE) {
+        rmnic_register_refused(s, addr);
+    } else if (field) {
+        *field = deposit64(*field, (addr - reg->offset) * 8, size * 8, val);
+    } else {
+        s->regs.aq_depth = val;
+    }
+}
+
+static void rmnic_ctrl_write(RmnicState *s, uint32_t val)
+{
+    bool enable = val & RMNIC_CTRL_ENABLE;
+
+    if (val & ~RMNIC_CTRL_ENABLE) {
+        rmnic_register_refused(s, RMNIC_REG_CTRL); /* REG-2 */
+        return;
+    }
+    if (enable == !!(s->regs.ctrl & RMNIC_CTRL_ENABLE)) {
+        return;
+    }
+    if (enable) {
+        rmnic_enable(s);
+    } else {
+        rmnic_reset(s);
+    }
+}
+
+/* Also of pairs that do not exist: those do nothing. */
+static bool rmnic_is_doorbell(hwaddr addr, unsigned size)
+{
+    return addr >= RMNIC_DB_OFFSET && size == 4 && addr % RMNIC_DB_STRIDE == 0;
+}
+
+static void rmnic_reg_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
+{
+    RmnicState *s = opaque;
+    const struct RmnicReg *reg;
+
+    if (rmnic_in_d3(s)) {
+        return;
+    }
+    trace_rmnic_reg_write(s, addr, size, val);
+    if (rmnic_is_doorbell(addr, size)) {
+        rmnic_poll_kick(s); /* only without ioeventfd */
+        return;
+    }
+    rmnic_fatal_seen(s);
+    reg = rmnic_reg_find(addr, size);
+    if (!reg || !reg->writable) {
+        rmnic_register_refused(s, addr); /* REG-2 */
+    } else if (reg->offset == RMNIC_REG_CTRL) {
+        rmnic_ctrl_write(s, val);
+    } else if (reg->offset == RMNIC_REG_EVENT) {
+        s->regs.event &= ~val;
+    } else {
+        rmnic_setup_write(s, reg, addr, val, size);
+    }
+}
+
+/* Every size and alignment reaches the functions above, so that the wrong ones are counted. */
+const MemoryRegionOps rmnic_regs_ops = {
+    .read = rmnic_reg_read,
+    .write = rmnic_reg_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+    .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+};

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rmnic.c - the PCI function: realize and unplug, configuration space, what gates DMA.
+ *
+ *   regs.c     registers and the state machine
+ *   host.c     guest memory, clock and tracing for the engine
+ *   poll.c     the IOThread that runs the engine
+ *   irq.c      MSI-X
+ *   embed.c    the memory of the embedded store
+ *   props.c, fault.c, stats.c   QOM properties
+ *   vmstate.c  migration and snapshots
+ */
+#include "rmnic.h"
+
+#include "hw/pci/msix.h"
+#include "hw/pci/pcie.h"
+#include "qapi/error.h"
+#include "qemu/cutils.h"
+#include "qemu/error-report.h"
+#include "qemu/module.h"
+
+#define RMNIC_FEATURES (RMNIC_F_CAPACITY_EV | RMNIC_F_COALESCE | RMNIC_F_SAME_FILLED)
+#define RMNIC_FIRMWARE "rmnic-qemu 1.0"
+
+/* --- What gates DMA ------------------------------------------------------------------------- */
+
+bool rmnic_in_d3(RmnicState *s)
+{
+    const uint8_t *pm = s->parent_obj.config + s->pm_cap;
+
+    return (pci_get_word(pm + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK) == 3;
+}
+
+bool rmnic_config_allows_dma(RmnicState *s)
+{
+    return (pci_get_word(s->parent_obj.config + PCI_COMMAND) & PCI_COMMAND_MASTER) &&
+           !rmnic_in_d3(s);
+}
+
+static void rmnic_dma_update(RmnicState *s, bool vm_running)
+{
+    rmnic_dma_set(s, vm_running && rmnic_config_allows_dma(s), vm_running);
+}
+
+/*
+ * DMA-3. What takes DMA away has to stop it before the bus master address space is gone, or
+ * commands in flight would be refused instead of finished; what allows it comes after.
+ */
+static void rmnic_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val, int len)
+{
+    RmnicState *s = RMNIC(pdev);
+
+    if (ranges_overlap(addr, len, PCI_COMMAND, 2) ||
+        ranges_overlap(addr, len, s->pm_cap + PCI_PM_CTRL, 2)) {
+        rmnic_dma_set(s, false, s->running);
+    }
+    pci_default_write_config(pdev, addr, val, len);
+    if (pci_is_express(pdev) && pci_bus_is_express(pci_get_bus(pdev))) {
+        pcie_cap_flr_write_config(pdev, addr, val, len);
+    }
+    rmnic_irq_update(s);
+    rmnic_dma_update(s, s->running);
+}
+
+/* RULES E4: the store is drained before its memory and the device's state are saved. */
+static void rmnic_vm_change(void *opaque, bool running, RunState state)
+{
+    rmnic_dma_update(opaque, running);
+}
+
+/* FLR, conventional and system reset. */
+static void rmnic_device_reset(DeviceState *dev)
+{
+    RmnicState *s = RMNIC(dev);
+    uint8_t *pm = s->parent_obj.config + s->pm_cap;
+
+    rmnic_reset(s);
+    pci_word_test_and_clear_mask(pm + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
+    /* The PCI core clears the command register after this. */
+    rmnic_dma_set(s, false, s->running);
+}
+
+/* --- The engine ------------------------------------------------------------------------------ */
+
+static void rmnic_engine_free(RmnicState *s)
+{
+    rmnic_dev_destroy(s->engine);
+    s->engine = NULL;
+    rmnic_store_local_destroy(s->store);
+    s->store = NULL;
+}
+
+bool rmnic_engine_create(RmnicState *s, uint64_t capacity, Error **errp)
+{
+    struct rmnic_dev_config config = {
+        .ops = &rmnic_host_ops,
+        .host = s,
+        .store = rmnic_embed_open(s),
+        .max_qpairs = s->queues,
+        .max_depth = s->queue_depth,
+        .vectors = s->vectors,
+        .slab_pages = s->slab_size >> RMNIC_PAGE_SHIFT,
+        .capacity = capacity,
+        .max_capacity = s->size >> RMNIC_PAGE_SHIFT,
+        .features = s->features,
+        .firmware = RMNIC_FIRMWARE,
+    };
+    struct rmnic_dev *engine;
+
+    memcpy(config.uuid, s->uuid.data, sizeof(config.uuid));
+    pstrcpy(config.serial, sizeof(config.serial), s->serial);
+    engine = config.store ? rmnic_dev_create(&config) : NULL;
+    if (!engine) {
+        error_setg(errp, "rmnic: no memory for queues=%u of queue-depth=%u over size=%" PRIu64,
+                   s->queues, s->queue_depth, s->size);
+        rmnic_store_local_destroy(config.store);
+        return false;
+    }
+    rmnic_engine_free(s);
+    s->engine = engine;
+    s->store = config.store;
+    s->capacity = capacity;
+    rmnic_fault_apply(s);
+    return true;
+}
+
+/* --- Configuration space ---------------------------------------------------------------------- */
+
+static bool rmnic_msix_init(RmnicState *s, Error **errp)
+{
+    uint64_t table = s->vectors * PCI_MSIX_ENTRY_SIZE;
+    uint64_t pba = QEMU_ALIGN_UP(s->vectors, 64) / 8;
+
+    memory_region_init(&s->msix_bar, OBJECT(s), "rmnic-msix", MAX(4096, pow2ceil(table + pba)));
+    if (msix_init(&s->parent_obj, s->vectors, &s->msix_bar, RMNIC_BAR_MSIX, 0, &s->msix_bar,
+                  RMNIC_BAR_MSIX, table, 0, errp) < 0) {
+        return false;
+    }
+    pci_register_bar(&s->parent_obj, RMNIC_BAR_MSIX, PCI_BASE_ADDRESS_MEM_TYPE_64, &s->msix_bar);
+    return true;
+}
+
+/* PCI-2. In a conventional slot there is no FLR. */
+static bool rmnic_caps_init(RmnicState *s, Error **errp)
+{
+    PCIDevice *pdev = &s->parent_obj;
+    int pos = pci_add_capability(pdev, PCI_CAP_ID_PM, 0, PCI_PM_SIZEOF, errp);
+
+    if (pos < 0) {
+        return false;
+    }
+    s->pm_cap = pos;
+    pci_set_word(pdev->config + pos + PCI_PM_PMC, 3); /* version 1.2; D0 and D3 only */
+    pci_set_word(pdev->config + pos + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+    pci_set_word(pdev->wmask + pos + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
+    if (pci_bus_is_express(pci_get_bus(pdev))) {
+        if (pcie_endpoint_cap_init(pdev, 0) < 0) {
+            error_setg(errp, "rmnic: no room for the PCI Express capability");
+            return false;
+        }
+        pcie_cap_flr_init(pdev);
+    }
+    return true;
+}
+
+static void rmnic_bars_init(RmnicState *s)
+{
+    PCIDevice *pdev = &s->parent_obj;
+
+    memory_region_init_io(&s->bar, OBJECT(s), &rmnic_regs_ops, s, "rmnic-regs",
+                          RMNIC_BAR_REGS_SIZE);
+    memory_region_transaction_begin();
+    for (unsigned i = 0; i <= s->queues; i++) {
+        memory_region_add_eventfd(&s->bar, RMNIC_DB_OFFSET + i * RMNIC_DB_STRIDE, 4, false, 0,
+                                  &s->wake);
+    }
+    memory_region_transaction_commit();
+    pci_register_bar(pdev, RMNIC_BAR_REGS, PCI_BASE_ADDRESS_MEM_TYPE_64, &s->bar);
+}
+
+/* --- Life --------------------------------------------------------------------------------------- */
+
+static void rmnic_realize(PCIDevice *pdev, Error **errp)
+{
+    RmnicState *s = RMNIC(pdev);
+
+    if (!rmnic_props_check(s, errp) || !rmnic_embed_init(s, errp)) {
+        return;
+    }
+    rmnic_host_init();
+    s->as = pci_get_address_space(pdev);
+    s->iommu = pci_device_iommu_address_space(pdev) != &address_space_memory;
+    s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
+    s->paused = true;
+    s->running = runstate_is_running();
+    rmnic_caps_build(s);
+    if (!rmnic_engine_create(s, s->start_capacity >> RMNIC_PAGE_SHIFT, errp)) {
+        goto exit_embed;
+    }
+    if (!rmnic_poll_start(s, errp)) {
+        goto free_engine;
+    }
+    s->fatal_bh = qemu_bh_new(rmnic_fatal_seen, s);
+    if (!rmnic_caps_init(s, errp) || !rmnic_msix_init(s, errp)) {
+        goto stop_poll;
+    }
+    if (!rmnic_irq_init(s, errp)) {
+        goto exit_msix;
+    }
+    rmnic_bars_init(s);
+    rmnic_poll_run(s);
+    s->vmchange = qdev_add_vm_change_state_handler(DEVICE(s), rmnic_vm_change, s);
+    return;
+
+exit_msix:
+    msix_uninit(pdev, &s->msix_bar, &s->msix_bar);
+stop_poll:
+    qemu_bh_delete(s->fatal_bh);
+    rmnic_poll_stop(s);
+free_engine:
+    rmnic_engine_free(s);
+exit_embed:
+    rmnic_embed_exit(s);
+}
+
+static void rmnic_exit(PCIDevice *pdev)
+{
+    RmnicState *s = RMNIC(pdev);
+
+    qemu_del_vm_change_state_handler(s->vmchange);
+    rmnic_reset(s);
+    rmnic_poll_halt(s);
+    memory_region_transaction_begin();
+    for (unsigned i = 0; i <= s->queues; i++) {
+        memory_region_del_eventfd(&s->bar, RMNIC_DB_OFFSET + i * RMNIC_DB_STRIDE, 4, false, 0,
+                                  &s->wake);
+    }
+    memory_region_transaction_commit();
+    rmnic_irq_exit(s);
+    msix_uninit(pdev, &s->msix_bar, &s->msix_bar);
+    if (pci_is_express(pdev) && pdev->exp.exp_cap) {
+        pcie_cap_exit(pdev);
+    }
+    qemu_bh_delete(s->fatal_bh);
+    rmnic_poll_stop(s);
+    rmnic_engine_free(s);
+    rmnic_embed_exit(s);
+}
+
+static void rmnic_instance_init(Object *obj)
+{
+    /* 4 KiB of configuration space; the capability itself only where the bus is Express. */
+    PCI_DEVICE(obj)->cap_present |= QEMU_PCI_CAP_EXPRESS;
+}
+
+static void rmnic_instance_finalize(Object *obj)
+{
+    g_free(RMNIC(obj)->vm_qp);
+}
+
+static void rmnic_class_init(ObjectClass *oc, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(oc);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
+
+    pc->realize = rmnic_realize;
+    pc->exit = rmnic_exit;
+    pc->config_write = rmnic_config_write;
+    pc->vendor_id = RMNIC_PCI_VENDOR_ID;
+    pc->device_id = RMNIC_PCI_DEVICE_ID;
+    pc->subsystem_vendor_id = RMNIC_PCI_VENDOR_ID;
+    pc->subsystem_id = RMNIC_PCI_DEVICE_ID;
+    pc->revision = RMNIC_PCI_REVISION;
+    pc->class_id = RMNIC_PCI_CLASS;
+    dc->desc = "remote memory NIC: a paging store for the guest";
+    dc->vmsd = &rmnic_vmstate;
+    set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
+    rmnic_class_set_reset(dc, rmnic_device_reset);
+    rmnic_props_class_init(oc);
+    rmnic_fault_class_init(oc);
+    rmnic_stats_class_init(oc);
+}
+
+static const TypeInfo rmnic_type = {
+    .name = TYPE_RMNIC,
+    .parent = TYPE_PCI_DEVICE,
+    .instance_size = sizeof(RmnicState),
+    .instance_init = rmnic_instance_init,
+    .instance_finalize = rmnic_instance_finalize,
+    .class_init = rmnic_class_init,
+    .interfaces = (InterfaceInfo[]) {
+        { INTERFACE_PCIE_DEVICE },
+        { INTERFACE_CONVENTIONAL_PCI_DEVICE },
+        { }
+    },
+};
+
+static void rmnic_register_types(void)
+{
+    type_register_static(&rmnic_type);
+}
+
+type_init(rmnic_register_types)
