@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# remove.sh - the device goes away while it is used, and comes back. Runs last.
+. ./rmnic_lib.sh
+
+disk_gone() { [ ! -b $RMNIC_DISK ]; }
+device_gone() { [ -z "$(pci_address)" ]; }
+
+# Ends a load that must have met errors: 0 too, when it had nothing in flight.
+load_broken() {
+	local status=0
+	wait_until 40 load_dead || fail "the load hangs 40 s after the device went away: $(cat "$RMNIC_RUN/load")"
+	wait "$LOAD" || status=$?
+	rm -f "$RMNIC_RUN/load.pid"
+	note "load: $(tail -n 1 "$RMNIC_RUN/load")"
+	equal "the load's exit status (3: errors, nothing wrong read)" $status 3
+}
+
+load_dead() { ! kill -0 "$LOAD" 2>/dev/null; }
+
+unbind_block() {
+	need_device
+	load_start $RMNIC_DISK 32 4
+	basename "$DEVICE" >/sys/bus/pci/drivers/rmnic/unbind
+	load_broken
+	wait_until 10 disk_gone || fail "$RMNIC_DISK is still there"
+	basename "$DEVICE" >/sys/bus/pci/drivers/rmnic/bind
+	wait_until 10 [ -b $RMNIC_DISK ] || fail "no $RMNIC_DISK after binding the driver again"
+	load_start $RMNIC_DISK 16 2
+	load_verify
+}
+
+# RMNIC_DEVICE is what QEMU was started with after -device: driver,property=value,...
+device_json() {
+	echo "$RMNIC_DEVICE" | awk -F , '{
+		printf "{\"driver\":\"%s\"", $1
+		for (i = 2; i <= NF; i++) {
+			split($i, part, "=")
+			printf ",\"%s\":%s", part[1], part[2] ~ /^[0-9]+$/ ? part[2] : "\"" part[2] "\""
+		}
+		print "}"
+	}'
+}
+
+plug() {
+	host qmp "{\"execute\":\"device_add\",\"arguments\":$(device_json)}" || fail "the host cannot plug the device in"
+	wait_until 30 [ -b $RMNIC_DISK ] || fail "no $RMNIC_DISK 30 s after device_add"
+	DEVICE=/sys/bus/pci/devices/$(pci_address)
+}
+
+unplug() {
+	host qmp '{"execute":"device_del","arguments":{"id":"rm0"}}'
+	host event DEVICE_DELETED 40 || fail "the host still has the device 40 s after device_del"
+	wait_until 10 device_gone || fail "the device is still on the bus"
+}
+
+unplug_block() {
+	need_device
+	need_host
+	[ -n "${RMNIC_DEVICE:-}" ] || skip "RMNIC_DEVICE does not say how to plug the device in again"
+	load_start $RMNIC_DISK 32 4
+	unplug
+	load_broken
+	wait_until 10 disk_gone || fail "$RMNIC_DISK is still there"
+	plug
+	load_start $RMNIC_DISK 16 2
+	load_verify
+}
+
+# Pages on a device that went away are lost: SIGBUS for those who read them, nothing else.
+unplug_swap() {
+	need_device
+	need_host
+	[ -n "${RMNIC_DEVICE:-}" ] || skip "RMNIC_DEVICE does not say how to plug the device in again"
+	swap_on
+	load_start memory 48 4 16
+	unplug
+	# What the shipped udev rule does.
+	swapoff $RMNIC_DISK 2>&1 || note "swapoff of the lost device ended with $?"
+	load_stop_broken
+	! grep -q '^/dev/rmnic' /proc/swaps || fail "the lost swap area is still in use: $(cat /proc/swaps)"
+	plug
+	swap_on
+	load_start memory 32 2 16
+	load_verify
+}
+
+load_stop_broken() {
+	local status=0
+	kill -TERM "$LOAD" 2>/dev/null || true
+	wait_until 40 load_dead || fail "the load hangs 40 s after the device went away: $(cat "$RMNIC_RUN/load")"
+	wait "$LOAD" || status=$?
+	rm -f "$RMNIC_RUN/load.pid"
+	note "load: $(tail -n 1 "$RMNIC_RUN/load")"
+	[ $status != 1 ] || fail "wrong bytes were read after the device went away"
+}
+
+plan 3
+run_case unbind_block "the driver is unbound under block I/O: errors, no hang"
+run_case unplug_block "device_del under block I/O: errors, no hang, and back again"
+run_case unplug_swap "device_del under paging load: nobody reads wrong bytes, no hang"
+finish

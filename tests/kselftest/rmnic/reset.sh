@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# reset.sh - resets of the device while it is used: nobody above the driver notices
+. ./rmnic_lib.sh
+
+# reset_while_loaded METHOD TIMES: each reset is seen by the device and the load goes on after it.
+reset_while_loaded() {
+	local i before
+	for i in $(seq "$2"); do
+		before=$(stat resets)
+		[ -z "$1" ] || echo "$1" >"$DEVICE/reset_method"
+		echo 1 >"$DEVICE/reset" || fail "reset $i by '$1'"
+		load_progress 500
+		at_least "resets the device counted" "$(stat resets)" $((before + 1))
+	done
+}
+
+methods() { cat "$DEVICE/reset_method" 2>/dev/null; }
+
+# DMA-2, DMA-6: commands in flight were dropped by the device and are driven again.
+paging() {
+	local method
+	need_device
+	methods | grep -qw flr || fail "the function offers no FLR (reset methods: $(methods))"
+	swap_on
+	load_start memory 48 4 16
+	for method in $(methods); do
+		note "reset by $method"
+		reset_while_loaded "$method" 5
+	done
+	load_verify
+	no_io_error
+}
+
+block_io() {
+	need_device
+	load_start $RMNIC_DISK 32 4
+	reset_while_loaded "" 10
+	load_verify
+	no_io_error
+}
+
+# The contents of the store outlive a reset.
+contents_stay() {
+	local sum
+	need_device
+	dd if=/dev/urandom of=$RMNIC_DISK bs=1M count=16 conv=fsync 2>/dev/null
+	echo 3 >/proc/sys/vm/drop_caches
+	sum=$(dd if=$RMNIC_DISK bs=1M count=16 2>/dev/null | md5sum)
+	echo 1 >"$DEVICE/reset"
+	echo 3 >/proc/sys/vm/drop_caches
+	equal "the checksum after the reset" "$(dd if=$RMNIC_DISK bs=1M count=16 2>/dev/null | md5sum)" "$sum"
+}
+
+# DMA-3: without bus mastering nothing moves, and with it everything goes on.
+bus_master() {
+	local command in
+	need_device
+	command -v setpci >/dev/null || bus_master_by_config
+	load_start $RMNIC_DISK 16 2
+	bus_master_set 0
+	sleep 1
+	in=$(load_count)
+	sleep 1
+	at_most "pages done without bus mastering" $(($(load_count) - in)) 0
+	bus_master_set 1
+	load_progress 1000 60
+	load_verify
+	no_io_error
+}
+
+bus_master_by_config() { [ -w "$DEVICE/config" ] || skip "the PCI configuration space cannot be written"; }
+
+# Bit 2 of the command register, a 16-bit word at 4.
+bus_master_set() {
+	local low
+	low=$(od -An -tu1 -j4 -N1 "$DEVICE/config")
+	low=$((low & ~4 | $1 << 2))
+	printf "\\$(printf %03o $low)" | dd of="$DEVICE/config" bs=1 seek=4 conv=notrunc 2>/dev/null
+}
+
+plan 4
+run_case paging "resets of every kind under paging load, no error, nothing lost"
+run_case block_io "resets under block I/O, no error, nothing lost"
+run_case contents_stay "what was written before a reset is read after it"
+run_case bus_master "bus mastering taken away and given back under load"
+finish

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# suspend.sh - suspend and resume under load; hibernation onto the device is refused
+. ./rmnic_lib.sh
+
+ALARM=/sys/class/rtc/rtc0/wakealarm
+
+# Suspend to idle is ended by a byte from the host: an answer that it gives after four seconds. (An
+# emulated real-time clock wakes a machine from S3, but not from idle.)
+wake_by_host() {
+	need_host
+	[ -w /sys/class/tty/ttyS1/power/wakeup ] || skip "the port to the host cannot wake this machine"
+	echo enabled >/sys/class/tty/ttyS1/power/wakeup
+	host event NO_SUCH_EVENT 4 >/dev/null 2>&1 &
+}
+
+wake_by_clock() {
+	[ -w $ALARM ] || skip "no real-time clock to wake up by"
+	echo 0 >$ALARM
+	echo +2 >$ALARM
+}
+
+# sleep_as STATE
+sleep_as() {
+	local before
+	before=$(cat /sys/power/suspend_stats/success)
+	echo "$1" >/sys/power/state || fail "suspend to '$1' was refused"
+	at_least "suspends that succeeded" "$(cat /sys/power/suspend_stats/success)" $((before + 1))
+}
+
+under_load() {
+	need_device
+	swap_on
+	load_start memory 32 2 12
+	"wake_by_$2"
+	sleep_as "$1"
+	load_progress 2000 60
+	load_verify
+	no_io_error
+}
+
+need_state() { [ -w /sys/power/state ] && grep -qw "$1" /sys/power/state || skip "this kernel has no state '$1' (CONFIG_SUSPEND)"; }
+
+idle() { need_state freeze; under_load freeze host; }
+
+memory() {
+	need_state mem
+	grep -qw deep /sys/power/mem_sleep 2>/dev/null || skip "this machine has no S3"
+	echo deep >/sys/power/mem_sleep
+	under_load mem clock
+}
+
+# RULES L8: an image on a device whose pages end with the machine would be lost.
+hibernation_refused() {
+	need_device
+	grep -qw disk /sys/power/state || skip "this kernel has no hibernation"
+	swap_on
+	! echo disk >/sys/power/state 2>/dev/null || fail "hibernation was not refused"
+	kernel_said 'rmnic.*hibernat' || fail "the driver did not say that it refused"
+	load_start memory 32 2 12
+	load_verify
+}
+
+plan 3
+run_case idle "suspend to idle under paging load"
+run_case memory "suspend to RAM under paging load: the device is reset by it"
+run_case hibernation_refused "hibernation is refused"
+finish

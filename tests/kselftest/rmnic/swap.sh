@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# swap.sh - many processes paging on every CPU, and giving the pages up again
+. ./rmnic_lib.sh
+
+# CMD-6; RING-10: most commands need no doorbell under load, RING-11: interrupts come.
+pressure() {
+	local out in
+	need_device
+	out=$(stat pages_out) in=$(stat pages_in)
+	swap_on
+	load_start memory 64 $(($(nproc) * 2)) 24
+	load_progress 20000 60
+	load_verify
+	no_io_error
+	at_least "pages out" $(($(stat pages_out) - out)) 10000
+	at_least "pages in" $(($(stat pages_in) - in)) 10000
+}
+
+# Each CPU pages by queue pairs of its own where the device has enough.
+every_cpu() {
+	local cpu in
+	need_device
+	swap_on
+	for cpu in $(seq 0 $(($(nproc) - 1))); do
+		in=$(stat pages_in)
+		LOAD_CPUS=$(printf %x $((1 << cpu))) load_start memory 24 1 8
+		load_progress 3000
+		load_verify
+		at_least "pages in with CPU $cpu" $(($(stat pages_in) - in)) 1000
+	done
+}
+
+# swapoff brings every page home while its owner goes on changing them.
+off_under_load() {
+	local i stored
+	need_device
+	stored=$(stat pages_stored)
+	for i in 1 2 3; do
+		swap_on
+		load_start memory 48 4 16
+		load_progress 5000
+		at_least "pages on the device" "$(stat pages_stored)" 2000
+		echo max >$RMNIC_GROUP/memory.max
+		swapoff $RMNIC_DISK || fail "swapoff under load, round $i"
+		load_alive || fail "the load died of swapoff"
+		load_progress 3000
+		load_verify
+	done
+	no_io_error
+	wait_until 10 stored_at_most "$stored" || fail "$(stat pages_stored) pages are left on the device after swapoff, $stored before"
+}
+
+stored_at_most() { [ "$(stat pages_stored)" -le "$1" ]; }
+
+# SWP_DISCARD: swapon --discard gives the whole area back, page clusters as they come free.
+discard_at_swapon() {
+	local freed
+	need_device
+	dd if=/dev/urandom of=$RMNIC_DISK bs=1M count=8 conv=fsync 2>/dev/null
+	at_least "pages on the device" "$(stat pages_stored)" 2048
+	freed=$(stat pages_freed)
+	mkswap $RMNIC_DISK >/dev/null
+	swapon -d $RMNIC_DISK
+	at_least "pages freed by swapon -d" $(($(stat pages_freed) - freed)) 2047
+	load_start memory 32 2 16
+	load_verify
+}
+
+plan 4
+run_case pressure "twice as many processes as CPUs page and verify"
+run_case every_cpu "each CPU in turn pages and verifies"
+run_case off_under_load "swapoff under load brings every page home and frees it"
+run_case discard_at_swapon "swapon -d discards the area and the discards are counted"
+finish
