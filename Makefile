@@ -36,9 +36,7 @@ qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10
 	@scripts/qemu-build $(QEMU_VERSION)
 
 driver: ## rmnic.ko for the stock kernels; KDIR=headers for another one
-	@scripts/setup base driver
-	@scripts/guest-kernel 6.1
-	@scripts/guest-kernel 6.12
+	@$(if $(KDIR),,scripts/setup base driver && scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12)
 	@$(MAKE) -C guest-driver
 
 install: ## install the driver for the running kernel (in the guest)
