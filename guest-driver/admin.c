@@ -194,7 +194,7 @@ int rmnic_admin_read_stats(struct rmnic_ctrl *ctrl, struct rmnic_stats *stats)
 
 /*
  * Asks for the end of a command that is late (CMD-16); its CQE comes by itself. False: the
- * one abort there is is under way for another, or the queue is closed. Any context.
+ * one abort there is has been taken for another, or the queue is closed. Any context.
  */
 bool rmnic_admin_abort(struct rmnic_ctrl *ctrl, struct rmnic_cmd *victim)
 {

@@ -14,7 +14,7 @@
 #include "rmnic.h"
 
 /* A discard or write of zeroes of this many pages is one command: 1 GiB. */
-#define RMNIC_BULK_PAGES (1u << 18)
+#define RMNIC_BULK_PAGES BIT(18)
 /* First wait before a page is tried again; doubled each time. */
 #define RMNIC_BACKOFF_MS 10
 #define RMNIC_BACKOFF_MAX_MS 500
@@ -193,7 +193,7 @@ static void rmnic_request_advance(struct request *rq, blk_status_t status)
 }
 
 /*
- * A status other than OK. A cluster is sent again page by page (RULES B3), so that exactly
+ * A status other than OK. A cluster is sent again page by page (DRV-3), so that exactly
  * the failed page's bio ends with the error; what a failed cluster did transfer is not
  * believed (CMD-7, CMD-8).
  */
@@ -223,7 +223,7 @@ static void rmnic_request_failed(struct request *rq)
 	rmnic_request_advance(rq, BLK_STS_IOERR);
 }
 
-/* The one place where a request's data is taken for good. */
+/* DRV-6: the one place where a request's data is taken for good. */
 static void rmnic_request_end(struct request *rq)
 {
 	struct rmnic_iod *iod = blk_mq_rq_to_pdu(rq);
@@ -278,7 +278,7 @@ static enum blk_eh_timer_return rmnic_timeout(struct request *rq)
 	return rmnic_ctrl_stuck(q->ctrl, &iod->cmd) ? BLK_EH_DONE : BLK_EH_RESET_TIMER;
 }
 
-/* --- blk-mq's set-up --------------------------------------------------------------------------- */
+/* --- blk-mq's set-up -------------------------------------------------------------------------- */
 
 static int rmnic_init_hctx(struct blk_mq_hw_ctx *hctx, void *data, unsigned int index)
 {
@@ -327,7 +327,7 @@ static const struct blk_mq_ops rmnic_mq_ops = {
 	.map_queues = rmnic_map_queues,
 };
 
-/* --- The disk ----------------------------------------------------------------------------------- */
+/* --- The disk --------------------------------------------------------------------------------- */
 
 /* The last reference is gone: no late swap_slot_free_notify() can come any more (RULES L6). */
 static void rmnic_free_disk(struct gendisk *disk)

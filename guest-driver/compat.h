@@ -64,8 +64,8 @@ struct rmnic_disk_limits {
 };
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
-static inline struct gendisk *rmnic_compat_disk_alloc(struct blk_mq_tag_set *set,
-					       const struct rmnic_disk_limits *l, void *data)
+static inline struct gendisk *
+rmnic_compat_disk_alloc(struct blk_mq_tag_set *set, const struct rmnic_disk_limits *l, void *data)
 {
 	struct gendisk *disk = blk_mq_alloc_disk(set, data);
 	struct request_queue *q;
@@ -88,13 +88,13 @@ static inline struct gendisk *rmnic_compat_disk_alloc(struct blk_mq_tag_set *set
 	blk_queue_max_write_zeroes_sectors(q, l->max_bulk_sectors);
 	blk_queue_write_cache(q, true, false);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
-	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q); /* DRV-2 */
 	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, q);
 	return disk;
 }
 #else
-static inline struct gendisk *rmnic_compat_disk_alloc(struct blk_mq_tag_set *set,
-					       const struct rmnic_disk_limits *l, void *data)
+static inline struct gendisk *
+rmnic_compat_disk_alloc(struct blk_mq_tag_set *set, const struct rmnic_disk_limits *l, void *data)
 {
 	struct queue_limits lim = {
 		.logical_block_size = SZ_4K,
@@ -109,6 +109,7 @@ static inline struct gendisk *rmnic_compat_disk_alloc(struct blk_mq_tag_set *set
 		.max_hw_discard_sectors = l->max_bulk_sectors,
 		.discard_granularity = SZ_4K,
 		.max_write_zeroes_sectors = l->max_bulk_sectors,
+		/* DRV-2: stable writes */
 		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_STABLE_WRITES | BLK_FEAT_IO_STAT,
 	};
 

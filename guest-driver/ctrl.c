@@ -268,7 +268,7 @@ int rmnic_ctrl_first_start(struct rmnic_ctrl *ctrl)
 {
 	int err;
 
-	/* Whoever had the device before us, a crashed kernel perhaps, may have left it on. */
+	/* DMA-9: whoever had it before us, a crashed kernel perhaps, may have left it on. */
 	err = rmnic_regs_disable(ctrl);
 	if (err) {
 		dev_err(ctrl->dev, "device does not leave RESETTING (%d)\n", err);
@@ -410,10 +410,10 @@ void rmnic_ctrl_event(struct rmnic_ctrl *ctrl, bool alone)
 	queue_work(ctrl->wq, &ctrl->event_work);
 }
 
-/* --- Commands that are late -------------------------------------------------------------------- */
+/* --- Commands that are late ------------------------------------------------------------------- */
 
 /*
- * The ladder for a command past its time: look at the CQ, abort, reset. True: it has ended
+ * DRV-4: the ladder for a command past its time: look at the CQ, abort, reset. True: it has ended
  * meanwhile. Sleeps not; called again while the command stays late.
  */
 bool rmnic_ctrl_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd)

@@ -2,8 +2,7 @@
 /*
  * iod.c - a request's memory: the page list the device reads and the mappings for its DMA.
  *
- * Allocated with the tags, so that nothing is on the way of a page (design point: no
- * low-memory deadlock).
+ * Allocated with the tags, so that nothing is on the way of a page (DRV-5).
  */
 #include <linux/blk-mq.h>
 #include <linux/dma-mapping.h>

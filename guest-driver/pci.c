@@ -102,7 +102,7 @@ static void rmnic_vectors_spread(struct rmnic_ctrl *ctrl)
 	}
 }
 
-/* --- Queues ------------------------------------------------------------------------------------ */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 static void rmnic_queues_free(struct rmnic_ctrl *ctrl)
 {
@@ -149,7 +149,7 @@ static int rmnic_queues_alloc(struct rmnic_ctrl *ctrl)
 	return err;
 }
 
-/* --- Probe --------------------------------------------------------------------------------------- */
+/* --- Probe ------------------------------------------------------------------------------------ */
 
 static int rmnic_pci_enable(struct rmnic_ctrl *ctrl)
 {
@@ -349,7 +349,7 @@ release:
 	return err;
 }
 
-/* --- Remove ---------------------------------------------------------------------------------------- */
+/* --- Remove ----------------------------------------------------------------------------------- */
 
 /*
  * The device is unbound, unplugged, or pulled out. While it answers, what is in flight ends
@@ -395,7 +395,7 @@ static void rmnic_shutdown(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 }
 
-/* --- Function reset, errors, power ------------------------------------------------------------------- */
+/* --- Function reset, errors, power ------------------------------------------------------------ */
 
 static void rmnic_reset_prepare(struct pci_dev *pdev)
 {
@@ -457,7 +457,7 @@ static int rmnic_resume(struct device *dev)
 static DEFINE_SIMPLE_DEV_PM_OPS(rmnic_pm_ops, rmnic_suspend, rmnic_resume);
 
 /*
- * RULES L8: what is paged out lives in the running machine's device and is gone when the
+ * DRV-7, RULES L8: what is paged out lives in the running machine's device and is gone when the
  * machine is switched off, so an image that needs it must not be made.
  */
 static int rmnic_pm_notify(struct notifier_block *nb, unsigned long event, void *data)
@@ -483,7 +483,7 @@ static struct notifier_block rmnic_pm_notifier = {
 	.notifier_call = rmnic_pm_notify,
 };
 
-/* --- Module -------------------------------------------------------------------------------------------- */
+/* --- Module ----------------------------------------------------------------------------------- */
 
 static const struct pci_device_id rmnic_ids[] = {
 	{ PCI_DEVICE(RMNIC_PCI_VENDOR_ID, RMNIC_PCI_DEVICE_ID) },

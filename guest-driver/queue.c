@@ -132,6 +132,7 @@ int rmnic_queue_push(struct rmnic_queue *q, struct rmnic_cmd *cmd)
 	q->sq[cid] = cmd->sqe;
 	WRITE_ONCE(cmd->in_flight, true);
 	WRITE_ONCE(q->slots[cid].idx, q->sq_tail);
+	/* Pairs with the reader of the slot table: the command is whole when it is seen. */
 	smp_store_release(&q->slots[cid].cmd, cmd);
 	q->sq_tail++;
 	rmnic_trace_start(cmd);
@@ -198,7 +199,7 @@ static bool rmnic_status_known(u16 status)
 
 /*
  * The command that a CQE, copied once, ends; its result is filled in. NULL and *why: the
- * device lies. Everything in the CQE is checked here and nowhere else.
+ * device lies. Everything in the CQE is checked here and nowhere else (DRV-1).
  */
 static struct rmnic_cmd *rmnic_cqe_check(struct rmnic_queue *q, const struct rmnic_cqe *cqe,
 					 u32 phase, const char **why)
@@ -303,8 +304,10 @@ static u32 rmnic_cq_take(struct rmnic_queue *q, struct rmnic_cmd **done)
 		WRITE_ONCE(q->cq_head, q->cq_head + 1);
 		taken++;
 	}
-	if (taken)
+	if (taken) {
+		/* The CQEs are read; pairs with the device's acquire of cq_head (RING-8). */
 		virt_store_release(&q->rec->cq_head, cpu_to_le32(q->cq_head));
+	}
 	q->completed += taken;
 	return taken;
 }

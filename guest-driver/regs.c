@@ -94,6 +94,7 @@ static int rmnic_caps_one(struct rmnic_ctrl *ctrl, u32 offset, const struct rmni
 	return 0;
 }
 
+/* INFO-2: what is new is skipped, what is wrong refused, and the walk ends. */
 static int rmnic_caps_walk(struct rmnic_ctrl *ctrl)
 {
 	u32 need = BIT(RMNIC_CAP_QUEUES) | BIT(RMNIC_CAP_TRANSFER) | BIT(RMNIC_CAP_STORE) |
@@ -169,7 +170,7 @@ bad:
 	return -EPROTO;
 }
 
-/* The first look at the device, before anything is asked of it. */
+/* PCI-3: the first look at the device, before anything is asked of it. */
 int rmnic_regs_identify(struct rmnic_ctrl *ctrl)
 {
 	u32 version;

@@ -103,6 +103,7 @@ void rmnic_pages_release(struct rmnic_ctrl *ctrl, u64 rpn, u64 npages)
 	struct rmnic_pages *pages = &ctrl->pages;
 
 	rmnic_bits_clear(pages->busy, rpn, npages);
+	/* Pairs with the barrier in rmnic_pages_claim(). */
 	smp_mb();
 	if (unlikely(atomic_read(&pages->conflict)) && atomic_xchg(&pages->conflict, 0))
 		blk_mq_run_hw_queues(ctrl->disk->queue, true);
@@ -184,7 +185,7 @@ void rmnic_slot_free_notify(struct block_device *bdev, unsigned long offset)
 		rmnic_free_kick(ctrl, RMNIC_FREE_DELAY_MS);
 }
 
-/* --- FREE commands ------------------------------------------------------------------------------ */
+/* --- FREE commands ---------------------------------------------------------------------------- */
 
 /* Takes one page for a FREE. False: busy, or no longer pending. */
 static bool rmnic_free_take(struct rmnic_pages *pages, u64 rpn)
@@ -223,6 +224,7 @@ static bool rmnic_free_block(struct rmnic_ctrl *ctrl, struct rmnic_free_cmd *fre
 
 	/* Cleared before the search: a notice that comes meanwhile sets it again. */
 	clear_bit(block, pages->hint);
+	/* Pairs with the order of the bits in rmnic_pages_mark(). */
 	smp_mb__after_atomic();
 	while ((rpn = find_next_bit(pages->pending, end, rpn)) < end) {
 		if (free->nranges == ctrl->caps.max_ranges) {
@@ -342,6 +344,7 @@ static void rmnic_free_done(struct rmnic_free_cmd *free, bool again)
 	}
 	if (!again)
 		atomic64_add(npages, &ctrl->pages.freed);
+	/* Pairs with the acquire in rmnic_free_work(): the lists are the work's again. */
 	smp_store_release(&free->used, false);
 }
 
@@ -367,7 +370,7 @@ void rmnic_free_redrive(struct rmnic_cmd *cmd)
 	rmnic_free_done(container_of(cmd, struct rmnic_free_cmd, cmd), true);
 }
 
-/* --- Memory ----------------------------------------------------------------------------------------- */
+/* --- Memory ----------------------------------------------------------------------------------- */
 
 /* So many pages that three bitmaps stay a small part of memory, whatever the device claims. */
 static u64 rmnic_pages_coverable(struct rmnic_ctrl *ctrl)
