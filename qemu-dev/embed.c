@@ -41,6 +41,7 @@ static bool rmnic_discard(void *owner, uint64_t offset, uint64_t len)
     return ram_block_discard_range(s->pages->ram_block, offset, len) == 0;
 }
 
+/* CAP-4: each page of the capacity has its place here from the start. */
 static bool rmnic_pages_init(RmnicState *s, Error **errp)
 {
     ERRP_GUARD();

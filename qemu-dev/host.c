@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 
 /*
- * RULES C2, CMD-11: only RAM that can be reached directly, in one piece. MMIO is refused, the
+ * RULES C2, CMD-11, DMA-8: only RAM that can be reached directly, in one piece. MMIO is refused, the
  * device's own BAR included: an access to it would take the BQL in this thread and deadlock
  * with a reset, and bounce buffers would let a command wait for another one's.
  */
@@ -80,7 +80,7 @@ static uint64_t rmnic_host_now_ns(void *host)
  */
 static void rmnic_host_membarrier(void *host)
 {
-    smp_mb();
+    smp_mb(); /* pairs with the guest's between sq_tail and need_wakeup (RING-10) */
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 

@@ -202,6 +202,7 @@ void rmnic_fatal_seen(void *opaque)
 
 /* --- Register accesses ---------------------------------------------------------------------- */
 
+/* INFO-1 */
 void rmnic_caps_build(RmnicState *s)
 {
     struct rmnic_cap_queues *queues = (void *)s->caps;

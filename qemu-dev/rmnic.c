@@ -126,6 +126,7 @@ bool rmnic_engine_create(RmnicState *s, uint64_t capacity, Error **errp)
 
 /* --- Configuration space ---------------------------------------------------------------------- */
 
+/* PCI-1 */
 static bool rmnic_msix_init(RmnicState *s, Error **errp)
 {
     uint64_t table = s->vectors * PCI_MSIX_ENTRY_SIZE;

@@ -162,6 +162,7 @@ bool rmnic_qp_room(const struct rmnic_qp *qp)
 	return rmnic_ring_count(qp->cq_tail, qp->cq_head) + qp->in_flight < qp->depth;
 }
 
+/* RING-1 */
 static const struct rmnic_sqe *sqe_at(const struct rmnic_qp *qp, uint32_t index)
 {
 	return (const struct rmnic_sqe *)qp->sq.ptr + rmnic_ring_slot(index, qp->depth);

@@ -78,6 +78,7 @@ static void meta_told(struct local *s, uint64_t rpn, uint64_t n)
 }
 
 /* CMD-19: what is stored and what was checksummed are the same single reading of the page. */
+/* CMD-6 */
 static uint16_t local_page_out(struct rmnic_store *store, struct rmnic_page_op *op)
 {
 	struct local *s = to_local(store);
