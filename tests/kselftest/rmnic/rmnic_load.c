@@ -170,7 +170,8 @@ int main(int argc, char **argv)
 	int procs, i, running, failed = 0, status;
 	pid_t pids[MAX_PROCS], pid;
 
-	if (argc != 5 || atoi(argv[2]) < 1 || (procs = atoi(argv[3])) < 1 || procs > MAX_PROCS) {
+	procs = argc == 5 ? atoi(argv[3]) : 0;
+	if (procs < 1 || procs > MAX_PROCS || atoi(argv[2]) < 1) {
 		fputs("usage: rmnic_load memory|DEVICE MIB PROCS COUNTER\n", stderr);
 		return 2;
 	}
