@@ -99,10 +99,13 @@ static void fake_unmap(void *host, struct rmnic_mapping *m, uint32_t written)
 	fake->mapped--;
 	__asan_poison_memory_region(m->ptr, m->len);
 	/* Other mappings of the same memory stay valid. */
-	for (unsigned int i = 0; i < FAKE_MAPPINGS; i++)
-		if (fake->live[i].used)
-			__asan_unpoison_memory_region(fake->device + (fake->live[i].addr - FAKE_BASE),
-						      fake->live[i].len);
+	for (unsigned int i = 0, seen = 0; seen < fake->mapped && i < FAKE_MAPPINGS; i++) {
+		if (!fake->live[i].used)
+			continue;
+		seen++;
+		__asan_unpoison_memory_region(fake->device + (fake->live[i].addr - FAKE_BASE),
+					      fake->live[i].len);
+	}
 	m->ptr = NULL;
 }
 

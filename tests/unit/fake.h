@@ -16,7 +16,7 @@
 #define FAKE_PAGES    256u
 #define FAKE_SIZE     (FAKE_PAGES * 4096u)
 #define FAKE_HOLE     0xfee00000ull /* where there is no RAM */
-#define FAKE_MAPPINGS 128
+#define FAKE_MAPPINGS 1100
 #define FAKE_VECTORS  2049
 
 /* Where in the engine a hook is called. */
