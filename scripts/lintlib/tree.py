@@ -28,6 +28,8 @@ def spdx(sources):
                 path.parts[0] in NO_SPDX_TOPS:
             continue
         text = sources.text(path)
+        if text == "":
+            problems.append(f"{path}:1: empty")
         if text and "SPDX-License-Identifier: " not in "\n".join(text.splitlines()[:5]):
             problems.append(f"{path}:1: no SPDX-License-Identifier in the first five lines")
     return problems
