@@ -281,8 +281,9 @@ bool rmnic_admin_serve(struct rmnic_dev *dev)
 	result = run(dev, &sqe);
 	if (!aq->active)
 		return true; /* it was the guest's rings that ended it: FATAL */
-	rmnic_qp_post(aq, rmnic_le16_get(sqe.cid), 0, result.status, result.done,
-		      RMNIC_NONE_FAILED);
+	if (!rmnic_fault_drop_admin(dev, sqe.opcode))
+		rmnic_qp_post(aq, rmnic_le16_get(sqe.cid), 0, result.status, result.done,
+			      RMNIC_NONE_FAILED);
 	rmnic_dev_count_status(dev, result.status);
 	rmnic_hist_add(&dev->hist[RMNIC_STAGE_ADMIN_TOTAL], rmnic_dev_now(dev) - start);
 	if (ops->completed)

@@ -82,6 +82,20 @@ uint64_t rmnic_fault_delay(struct rmnic_dev *dev, const struct rmnic_cmd *cmd)
 	return (us > MAX_DELAY_US ? MAX_DELAY_US : us) * 1000ull;
 }
 
+/* Whether this is the n-th completion. Once; a knob that was set again meanwhile stays set. */
+static bool cqe_turn(struct rmnic_dev *dev, uint32_t n)
+{
+	struct rmnic_fault_state *state = &dev->fault_state;
+
+	if (!nth(n, &state->cqe_seen, &state->cqe_count))
+		return false;
+	__atomic_compare_exchange_n(&dev->fault.cqe_nth, &n, 0, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	state->cqe_seen = 0;
+	RMNIC_COUNT(dev->counters.faults_injected, 1);
+	return true;
+}
+
 enum rmnic_fault_cqe rmnic_fault_cqe(struct rmnic_dev *dev, const struct rmnic_cmd *cmd)
 {
 	struct rmnic_fault_state *state = &dev->fault_state;
@@ -91,14 +105,17 @@ enum rmnic_fault_cqe rmnic_fault_cqe(struct rmnic_dev *dev, const struct rmnic_c
 		state->cqe_seen = 0;
 		return RMNIC_FAULT_CQE_NONE;
 	}
-	if (!concerned(dev, cmd) || !nth(n, &state->cqe_seen, &state->cqe_count))
+	if (!concerned(dev, cmd) || !cqe_turn(dev, n))
 		return RMNIC_FAULT_CQE_NONE;
-	/* Once. A knob that was set again meanwhile stays set. */
-	__atomic_compare_exchange_n(&dev->fault.cqe_nth, &n, 0, false, __ATOMIC_RELAXED,
-				    __ATOMIC_RELAXED);
-	state->cqe_seen = 0;
-	RMNIC_COUNT(dev->counters.faults_injected, 1);
 	return (enum rmnic_fault_cqe)kind;
+}
+
+bool rmnic_fault_drop_admin(struct rmnic_dev *dev, uint8_t opcode)
+{
+	uint32_t n = KNOB(cqe_nth);
+
+	return n && KNOB(opcode) == opcode && KNOB(cqe_kind) == RMNIC_FAULT_CQE_DROP &&
+	       cqe_turn(dev, n);
 }
 
 bool rmnic_fault_drop_irq(struct rmnic_dev *dev)

@@ -21,7 +21,8 @@ enum rmnic_fault_cqe {
 };
 
 struct rmnic_fault {
-	uint32_t opcode;       /* commands concerned; 0: every I/O command */
+	uint32_t opcode;       /* commands concerned; 0: every I/O command. Of an admin command
+				* only the completion can be dropped, and only by its opcode. */
 	uint32_t delay_us;     /* each concerned command completes so much later, 0 to 10 s */
 	uint32_t fail_status;  /* RMNIC_SC_* put in place of the result ... */
 	uint32_t fail_nth;     /* ... of every n-th concerned command, counted from now */

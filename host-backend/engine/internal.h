@@ -274,6 +274,8 @@ uint16_t rmnic_fault_status(struct rmnic_dev *dev, const struct rmnic_cmd *cmd,
 uint64_t rmnic_fault_delay(struct rmnic_dev *dev, const struct rmnic_cmd *cmd);
 /* What to do to its completion entry. */
 enum rmnic_fault_cqe rmnic_fault_cqe(struct rmnic_dev *dev, const struct rmnic_cmd *cmd);
+/* Whether to lose the completion of this admin command: only when the knobs name its opcode. */
+bool rmnic_fault_drop_admin(struct rmnic_dev *dev, uint8_t opcode);
 /* Whether to leave out this interrupt. */
 bool rmnic_fault_drop_irq(struct rmnic_dev *dev);
 
