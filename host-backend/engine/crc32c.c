@@ -133,13 +133,15 @@ static void table_init(struct rmnic_crc32c *c)
 
 			c->table[n][i] = c->table[0][crc & 0xff] ^ (crc >> 8);
 		}
+	/* Moving over zeros is linear: the entries for single bits make up all others. */
 	for (unsigned int n = 0; n < 4; n++)
-		for (unsigned int i = 0; i < 256; i++) {
+		for (unsigned int i = 1; i < 256; i++) {
+			unsigned int rest = i & (i - 1);
 			uint32_t crc = i << (8 * n);
 
-			for (unsigned int k = 0; k < LANE_SIZE / 8; k++)
+			for (unsigned int k = 0; !rest && k < LANE_SIZE / 8; k++)
 				crc = table_word(c, crc, 0);
-			c->lane[n][i] = crc;
+			c->lane[n][i] = rest ? c->lane[n][rest] ^ c->lane[n][i ^ rest] : crc;
 		}
 }
 

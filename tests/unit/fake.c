@@ -28,6 +28,9 @@ void fake_init(struct fake *fake)
 		die("fake: guest memory");
 	close(fd);
 	__asan_poison_memory_region(fake->device, FAKE_SIZE);
+	fake->dirty = calloc(FAKE_SIZE / 16, 1);
+	if (!fake->dirty)
+		die("fake: dirty bytes");
 	fake->tick = 1;
 	fake->now = 1000;
 	fake->next = FAKE_BASE;
@@ -36,6 +39,7 @@ void fake_init(struct fake *fake)
 void fake_free(struct fake *fake)
 {
 	__asan_unpoison_memory_region(fake->device, FAKE_SIZE);
+	free(fake->dirty);
 	munmap(fake->ram, FAKE_SIZE);
 	munmap(fake->device, FAKE_SIZE);
 }
@@ -57,6 +61,23 @@ void *fake_at(const struct fake *fake, uint64_t addr)
 	return fake->ram + (addr - FAKE_BASE);
 }
 
+static void mark(struct fake *fake, uint64_t addr, uint32_t len)
+{
+	uint64_t first = (addr - FAKE_BASE) / 16;
+
+	if (len)
+		memset(fake->dirty + first, 1, (addr - FAKE_BASE + len - 1) / 16 - first + 1);
+}
+
+bool fake_dirty(struct fake *fake, uint64_t addr)
+{
+	uint8_t *dirty = &fake->dirty[(addr - FAKE_BASE) / 16];
+	bool was = *dirty;
+
+	*dirty = 0;
+	return was;
+}
+
 static void call_hook(struct fake *fake, enum fake_point point, const struct rmnic_mapping *m,
 		      uint32_t offset)
 {
@@ -70,6 +91,10 @@ static bool fake_map(void *host, uint64_t addr, uint32_t len, bool write, struct
 	uint64_t offset = addr - FAKE_BASE;
 	struct fake_live *live = fake->live;
 
+	if (!len || addr + len < addr) {
+		fake->bad_calls++;
+		return false;
+	}
 	if (fake->no_memory || addr < FAKE_BASE || offset >= FAKE_SIZE || len > FAKE_SIZE - offset)
 		return false;
 	for (uint64_t page = offset / 4096; page <= (offset + len - 1) / 4096; page++)
@@ -94,7 +119,9 @@ static void fake_unmap(void *host, struct rmnic_mapping *m, uint32_t written)
 	struct fake_live *live = m->opaque;
 
 	if (!live->used || live->addr != m->addr || written > m->len || (written && !m->write))
-		fake->bad_unmaps++;
+		fake->bad_calls++;
+	else
+		mark(fake, m->addr, written);
 	live->used = false;
 	fake->mapped--;
 	__asan_poison_memory_region(m->ptr, m->len);
@@ -115,7 +142,9 @@ static void fake_written(void *host, const struct rmnic_mapping *m, uint32_t off
 	const struct fake_live *live = m->opaque;
 
 	if (!live->used || !m->write || !len || offset > m->len || len > m->len - offset)
-		fake->bad_unmaps++;
+		fake->bad_calls++;
+	else
+		mark(fake, m->addr + offset, len);
 	call_hook(fake, FAKE_WRITTEN, m, offset);
 }
 

@@ -52,7 +52,8 @@ struct fake {
 	unsigned int fetched, completed;
 	uint16_t completed_status;
 	unsigned int membarriers;
-	unsigned int bad_unmaps; /* unmap or written that does not fit its mapping */
+	unsigned int bad_calls; /* calls that do not keep to engine/host.h */
+	uint8_t *dirty;         /* a byte for each 16 that the engine said it wrote */
 	void (*hook)(struct fake *fake, enum fake_point point, const struct rmnic_mapping *m,
 		     uint32_t offset);
 	void *hook_data;
@@ -65,6 +66,8 @@ void fake_init(struct fake *fake);
 void fake_free(struct fake *fake);
 /* Guest memory that nobody else has. */
 uint64_t fake_alloc(struct fake *fake, uint32_t bytes, uint32_t align);
+/* Whether the engine told of its write to the 16 bytes at addr; forgets it. */
+bool fake_dirty(struct fake *fake, uint64_t addr);
 /* The driver's pointer to a guest address in RAM. */
 void *fake_at(const struct fake *fake, uint64_t addr);
 

@@ -188,6 +188,18 @@ RIG_TEST(do_create__each_wrong_value)
 	assert_cqe(rig_admin(rig, &good), RMNIC_SC_OK, 0, NONE);
 }
 
+/* RING-15: a pair that is made while the device polls needs no doorbell, whatever was there. */
+RIG_TEST(do_create__no_doorbell_needed)
+{
+	struct rmnic_admin_sqe sqe;
+
+	pair_init(&rig->q[3], &rig->host, 3, 16);
+	pair_rec(&rig->q[3])->need_wakeup = 1;
+	sqe = rig_create_sqe(rig, &rig->q[3], RMNIC_CLASS_PAGE_IN, 1);
+	assert_cqe(rig_admin(rig, &sqe), RMNIC_SC_OK, 0, NONE);
+	assert_int_equal(pair_rec(&rig->q[3])->need_wakeup, 0);
+}
+
 /* Created, deleted and created again: every index starts at 0, as the first time. */
 RIG_TEST(do_create__again_after_delete)
 {
@@ -340,6 +352,7 @@ int main(void)
 		cmocka_unit_test(do_identify__addresses),
 		cmocka_unit_test(do_read_stats__counts),
 		cmocka_unit_test(do_create__each_wrong_value),
+		cmocka_unit_test(do_create__no_doorbell_needed),
 		cmocka_unit_test(do_create__again_after_delete),
 		cmocka_unit_test(do_create__all_pairs),
 		cmocka_unit_test(do_delete__refusals),

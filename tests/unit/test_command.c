@@ -226,11 +226,11 @@ RIG_TEST(command__answers_out_of_order, .slow = true)
 	slow_answer(&rig->slow, 0, RMNIC_SC_OK);
 	slow_answer(&rig->slow, 1, RMNIC_SC_UNREACHABLE); /* page 2 */
 	none(rig, 2);
-	slow_answer(&rig->slow, 1, RMNIC_SC_OK);
+	slow_answer(&rig->slow, 1, RMNIC_SC_CORRUPT); /* page 3 */
 	none(rig, 2);
 	slow_answer(&rig->slow, 0, RMNIC_SC_OK);
 	cqe = reap(rig, 2);
-	assert_cqe(cqe, RMNIC_SC_UNREACHABLE, 4, 2);
+	assert_cqe(cqe, RMNIC_SC_UNREACHABLE, 3, 2);
 	assert_int_equal(cqe.cid, 1);
 	none(rig, 2);
 }
@@ -441,6 +441,24 @@ RIG_TEST(rmnic_qp_serve__page_in_overtakes_a_large_page_out)
 	assert_int_equal(reap(rig, 1).done, 512);
 }
 
+/* RING-14: nor are several pairs that all page out. */
+RIG_TEST(rmnic_qp_serve__page_in_overtakes_several_pairs)
+{
+	uint64_t pages = rig_pages(rig, 8);
+
+	late = (struct late){ .rig = rig, .page = rig_page(rig) };
+	for (uint16_t qid = 3; qid <= 6; qid++)
+		rig_create(rig, qid, RMNIC_CLASS_PAGE_OUT, 16, qid);
+	for (uint16_t qid = 3; qid <= 6; qid++)
+		for (uint16_t cid = 0; cid < 16; cid++)
+			submit(rig, qid, cid, OUT, cid * 8u, 8, pages);
+	rig->host.hook = late_page_in;
+	rig_poll(rig);
+	assert_true(late.done);
+	assert_in_range(late.at_done - late.at_submit, 0, 16);
+	assert_int_equal(late.outs, 4 * 128);
+}
+
 /* A round is bounded, and every pair gets its turn. */
 RIG_TEST(rmnic_qp_serve__pairs_take_turns)
 {
@@ -483,6 +501,7 @@ int main(void)
 		cmocka_unit_test(rmnic_cmd_abort__delayed),
 		cmocka_unit_test(rmnic_qp_serve__page_in_overtakes_page_outs),
 		cmocka_unit_test(rmnic_qp_serve__page_in_overtakes_a_large_page_out),
+		cmocka_unit_test(rmnic_qp_serve__page_in_overtakes_several_pairs),
 		cmocka_unit_test(rmnic_qp_serve__pairs_take_turns),
 	};
 

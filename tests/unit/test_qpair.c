@@ -461,6 +461,21 @@ RIG_TEST(rmnic_qp_skip__submitted_but_not_fetched)
 	assert_int_equal(rig->host.fatals, 0);
 }
 
+/* The completion is visible: is the slot free in the device's eyes as well? */
+static void look_at_sq_head(struct fake *fake, enum fake_point point, const struct rmnic_mapping *m,
+			    uint32_t offset)
+{
+	struct rmnic_cqe cqe;
+
+	(void)fake;
+	(void)m;
+	(void)offset;
+	if (point == FAKE_WRITTEN && pair_peek(&order.rig->q[1], &cqe)) {
+		order.seen++;
+		order.bad += pair_rec(&order.rig->q[1])->sq_head != 1;
+	}
+}
+
 /* The next one in the ring: its slot is passed over before its completion is written. */
 RIG_TEST(rmnic_qp_skip__the_next_one)
 {
@@ -470,12 +485,64 @@ RIG_TEST(rmnic_qp_skip__the_next_one)
 	sqe.cid = 4;
 	pair_put(&rig->q[1], &sqe);
 	pair_ring(&rig->q[1]);
+	order.rig = rig;
+	order.bad = order.seen = 0;
+	rig->host.hook = look_at_sq_head;
 	assert_cqe(abort_cmd(rig, 4), RMNIC_SC_OK, 1, NONE);
 	assert_true(pair_reap(&rig->q[1], &cqe));
 	assert_cqe(cqe, RMNIC_SC_ABORTED, 0, 0);
-	assert_int_equal(pair_rec(&rig->q[1])->sq_head, 1);
+	assert_int_equal(order.bad, 0);
+	assert_true(order.seen > 0);
 	rig_poll(rig);
 	assert_false(pair_peek(&rig->q[1], &cqe));
+}
+
+static void put_outs(struct rig *rig, uint64_t page)
+{
+	for (uint16_t i = 0; i < 16; i++) {
+		struct rmnic_sqe sqe = rig_sqe(rig, RMNIC_OP_PAGE_OUT, i, 1, page);
+
+		sqe.cid = i;
+		pair_put(&rig->q[1], &sqe);
+	}
+	pair_ring(&rig->q[1]);
+}
+
+/* CMD-16: twice is once. */
+RIG_TEST(rmnic_qp_skip__twice)
+{
+	struct rmnic_cqe cqe;
+	int n = 0;
+
+	put_outs(rig, rig_page(rig));
+	assert_cqe(abort_cmd(rig, 15), RMNIC_SC_OK, 1, NONE);
+	assert_cqe(abort_cmd(rig, 15), RMNIC_SC_OK, 0, NONE);
+	rig_poll(rig);
+	while (pair_reap(&rig->q[1], &cqe))
+		n++;
+	assert_int_equal(n, 16);
+}
+
+/* A pair that is made anew skips nothing of its former life. */
+RIG_TEST(rmnic_qp_skip__forgotten_with_the_pair)
+{
+	struct rmnic_admin_sqe del = { .opcode = RMNIC_OP_DELETE_QP, .qid = 1 };
+	uint64_t page = rig_page(rig);
+	struct rmnic_cqe cqe;
+	int aborted = 0, n = 0;
+
+	put_outs(rig, page);
+	abort_cmd(rig, 15);
+	assert_cqe(rig_admin(rig, &del), RMNIC_SC_OK, 0, NONE);
+	rig_create(rig, 1, RMNIC_CLASS_PAGE_OUT, 16, 1);
+	put_outs(rig, page);
+	abort_cmd(rig, 14);
+	rig_poll(rig);
+	for (; pair_reap(&rig->q[1], &cqe); n++)
+		aborted += cqe.status == RMNIC_SC_ABORTED;
+	assert_int_equal(n, 16);
+	assert_int_equal(aborted, 1);
+	assert_int_equal(rig->host.fatals, 0);
 }
 
 /* Paused with a slot to pass over: what comes before it is completed first. */
@@ -533,6 +600,8 @@ int main(void)
 		cmocka_unit_test(rmnic_dev_sleep_begin__sets_need_wakeup_then_looks_again),
 		cmocka_unit_test(rmnic_qp_skip__submitted_but_not_fetched),
 		cmocka_unit_test(rmnic_qp_skip__the_next_one),
+		cmocka_unit_test(rmnic_qp_skip__twice),
+		cmocka_unit_test(rmnic_qp_skip__forgotten_with_the_pair),
 		cmocka_unit_test(rmnic_qp_skip__then_paused),
 	};
 

@@ -140,6 +140,12 @@ RIG_TEST(local_page_in__flipped_bits_are_corrupt)
 		assert_int_equal(in(rig, 5), RMNIC_SC_CORRUPT);
 		*m = good;
 	}
+	/* A version that was never given out, also where no checksum tells. */
+	out_word(rig, 7, 1);
+	rig->blocks.meta[7].version_flags += 1ull << 40;
+	assert_int_equal(in(rig, 7), RMNIC_SC_CORRUPT);
+	rig->blocks.meta[7].version_flags = RMNIC_META_SAME_FILLED;
+	assert_int_equal(in(rig, 7), RMNIC_SC_CORRUPT);
 	/* Its flags and version: STORED lost, SAME_FILLED or INDETERMINATE gained, ... */
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		m->version_flags ^= 1ull << bit;
@@ -312,6 +318,10 @@ RIG_TEST(local_reload__forgets_pending_discards)
 	rmnic_store_local_reload(rig->store);
 	idle_all(rig);
 	assert_int_equal(rig->discarded, 0);
+	out(rig, 1, 2);
+	rig->store->ops->free(rig->store, 1, 1);
+	idle_all(rig);
+	assert_int_equal(rig->discarded, 4096);
 }
 
 /* A version that leaves no room for another one: writing is refused, reading goes on. */

@@ -132,6 +132,19 @@ RIG_TEST(rmnic_cmd_step_pages__corrupt_page_in_a_cluster)
 
 /* --- Memory -------------------------------------------------------------------------------- */
 
+/* A page that came in was written, all of it; one that went out was not. */
+RIG_TEST(rmnic_cmd_step_pages__tells_what_it_wrote)
+{
+	uint64_t page = rig_page(rig);
+
+	assert_cqe(rig_cmd(rig, OUT, 0, 1, page), RMNIC_SC_OK, 1, NONE);
+	for (unsigned int i = 0; i < 4096; i += 16)
+		assert_false(fake_dirty(&rig->host, page + i));
+	assert_cqe(rig_cmd(rig, IN, 0, 1, page), RMNIC_SC_OK, 1, NONE);
+	for (unsigned int i = 0; i < 4096; i += 16)
+		assert_true(fake_dirty(&rig->host, page + i));
+}
+
 /* Every mapping is given back, whatever became of the page. */
 RIG_TEST(rmnic_cmd_step_pages__mappings_are_given_back)
 {
@@ -192,6 +205,7 @@ int main(void)
 		cmocka_unit_test(rmnic_cmd_step_pages__page_changed_after_it_was_read),
 		cmocka_unit_test(rmnic_cmd_step_pages__page_changed_while_it_is_read),
 		cmocka_unit_test(rmnic_cmd_step_pages__corrupt_page_in_a_cluster),
+		cmocka_unit_test(rmnic_cmd_step_pages__tells_what_it_wrote),
 		cmocka_unit_test(rmnic_cmd_step_pages__mappings_are_given_back),
 		cmocka_unit_test(rmnic_cmd_step_pages__page_in_has_operations_of_its_own),
 	};
