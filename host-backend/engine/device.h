@@ -137,4 +137,7 @@ void rmnic_dev_save(struct rmnic_dev *dev, struct rmnic_qp_state *qp);
 bool rmnic_dev_load(struct rmnic_dev *dev, uint64_t drv_features,
 		    const struct rmnic_qp_state *qp);
 
+/* The counters a migrated device carries along; rmnic_dev_counters() reads them. */
+void rmnic_dev_counters_load(struct rmnic_dev *dev, const struct rmnic_counters *from);
+
 #endif /* RMNIC_ENGINE_DEVICE_H */

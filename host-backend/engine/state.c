@@ -68,3 +68,8 @@ bool rmnic_dev_load(struct rmnic_dev *dev, uint64_t drv_features,
 	dev->state = RMNIC_DEV_PAUSED;
 	return true;
 }
+
+void rmnic_dev_counters_load(struct rmnic_dev *dev, const struct rmnic_counters *from)
+{
+	dev->counters = *from;
+}

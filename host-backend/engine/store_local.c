@@ -317,6 +317,16 @@ void rmnic_store_local_reload(struct rmnic_store *store)
 	s->cursor = 0;
 }
 
+void rmnic_store_local_counters_load(struct rmnic_store *store,
+				     const struct rmnic_store_counters *from)
+{
+	struct local *s = to_local(store);
+
+	s->counters.same_filled = from->same_filled;
+	s->counters.in_unwritten = from->in_unwritten;
+	s->counters.corrupt = from->corrupt;
+}
+
 void rmnic_store_local_destroy(struct rmnic_store *store)
 {
 	struct local *s = to_local(store);

@@ -46,6 +46,9 @@ struct rmnic_store *rmnic_store_local_create(const struct rmnic_local_blocks *bl
 					     const uint8_t *uuid);
 /* The metadata block was replaced (incoming migration, snapshot): count it afresh. */
 void rmnic_store_local_reload(struct rmnic_store *store);
+/* The counters a migrated store carries along; the gauge `stored` is not one of them. */
+void rmnic_store_local_counters_load(struct rmnic_store *store,
+				     const struct rmnic_store_counters *from);
 void rmnic_store_local_destroy(struct rmnic_store *store);
 
 #endif /* RMNIC_ENGINE_STORE_LOCAL_H */
