@@ -37,6 +37,31 @@ bool rmnic_config_allows_dma(RmnicState *s)
            !rmnic_in_d3(s);
 }
 
+/* The 16 bits at `at` as they will be after a write of val. */
+static uint16_t rmnic_config_after(RmnicState *s, unsigned at, uint32_t addr, uint32_t val,
+                                   int len)
+{
+    const PCIDevice *pdev = &s->parent_obj;
+    uint16_t word = pci_get_word(pdev->config + at), wmask = pci_get_word(pdev->wmask + at);
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (at + i >= addr && at + i < addr + len) {
+            uint16_t byte = 0xff << 8 * i & wmask;
+
+            word = (word & ~byte) | (val >> 8 * (at + i - addr) << 8 * i & byte);
+        }
+    }
+    return word;
+}
+
+static bool rmnic_write_stops_dma(RmnicState *s, uint32_t addr, uint32_t val, int len)
+{
+    uint16_t command = rmnic_config_after(s, PCI_COMMAND, addr, val, len);
+    uint16_t power = rmnic_config_after(s, s->pm_cap + PCI_PM_CTRL, addr, val, len);
+
+    return !(command & PCI_COMMAND_MASTER) || (power & PCI_PM_CTRL_STATE_MASK) == 3;
+}
+
 static void rmnic_dma_update(RmnicState *s, bool vm_running)
 {
     rmnic_dma_set(s, vm_running && rmnic_config_allows_dma(s), vm_running);
@@ -50,8 +75,7 @@ static void rmnic_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val, int
 {
     RmnicState *s = RMNIC(pdev);
 
-    if (ranges_overlap(addr, len, PCI_COMMAND, 2) ||
-        ranges_overlap(addr, len, s->pm_cap + PCI_PM_CTRL, 2)) {
+    if (rmnic_write_stops_dma(s, addr, val, len)) {
         rmnic_dma_set(s, false, s->running);
     }
     pci_default_write_config(pdev, addr, val, len);

@@ -48,6 +48,18 @@ typedef struct RmnicRegs {
     uint64_t aq_rec;
 } RmnicRegs;
 
+/* Places in the migration stream's array of counters; those not named are zero. */
+enum {
+    RMNIC_VM_RESETS,
+    RMNIC_VM_BAD_REGISTERS,
+    RMNIC_VM_SAME_FILLED,
+    RMNIC_VM_IN_UNWRITTEN,
+    RMNIC_VM_CORRUPT,
+    RMNIC_VM_COUNTERS = 8, /* in the order of rmnic_fields[] in stats.c */
+    RMNIC_VM_REFUSED = 64, /* by enum rmnic_refusal */
+    RMNIC_VM_STATS = 128
+};
+
 typedef struct RmnicVector {
     RmnicState *dev;
     EventNotifier notifier; /* set by the IOThread */
@@ -122,6 +134,7 @@ struct RmnicState {
     uint64_t vm_slab_size;
     uint64_t vm_features;
     uint64_t vm_capacity;
+    uint64_t vm_stats[RMNIC_VM_STATS];
     struct rmnic_qp_state *vm_qp;
 };
 
@@ -198,6 +211,9 @@ void rmnic_fault_class_init(ObjectClass *oc);
 /* Hands the engine what the x-fault properties say. */
 void rmnic_fault_apply(RmnicState *s);
 void rmnic_stats_class_init(ObjectClass *oc);
+/* The counters as the migration stream has them; in the IOThread. */
+void rmnic_stats_save(RmnicState *s, uint64_t *to);
+void rmnic_stats_load(RmnicState *s, const uint64_t *from);
 
 extern const VMStateDescription rmnic_vmstate;
 

@@ -15,6 +15,7 @@ typedef struct RmnicField {
     size_t offset;
 } RmnicField;
 
+/* INVARIANT: the order is that of the migration stream; new ones go to the end. */
 #define COUNTER(name, field) { name, offsetof(struct rmnic_counters, field) }
 
 static const RmnicField rmnic_fields[] = {
@@ -38,6 +39,9 @@ static const RmnicField rmnic_fields[] = {
     COUNTER("fatal-errors", fatal_errors),
     COUNTER("faults-injected", faults_injected),
 };
+
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(rmnic_fields) > RMNIC_VM_REFUSED - RMNIC_VM_COUNTERS);
+QEMU_BUILD_BUG_ON(RMNIC_REFUSAL_COUNT > RMNIC_VM_STATS - RMNIC_VM_REFUSED);
 
 static bool rmnic_stats_value(Visitor *v, const char *name, uint64_t value, Error **errp)
 {
@@ -181,6 +185,46 @@ static void rmnic_latency_get(Object *obj, Visitor *v, const char *name, void *o
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);
+}
+
+/* --- Migration --------------------------------------------------------------------------------- */
+
+void rmnic_stats_save(RmnicState *s, uint64_t *to)
+{
+    const struct rmnic_counters *c = rmnic_dev_counters(s->engine);
+    struct rmnic_store_counters store;
+
+    s->store->ops->counters(s->store, &store);
+    memset(to, 0, RMNIC_VM_STATS * sizeof(*to));
+    to[RMNIC_VM_RESETS] = s->resets;
+    to[RMNIC_VM_BAD_REGISTERS] = s->bad_registers;
+    to[RMNIC_VM_SAME_FILLED] = store.same_filled;
+    to[RMNIC_VM_IN_UNWRITTEN] = store.in_unwritten;
+    to[RMNIC_VM_CORRUPT] = store.corrupt;
+    for (size_t i = 0; i < ARRAY_SIZE(rmnic_fields); i++) {
+        memcpy(&to[RMNIC_VM_COUNTERS + i], (const char *)c + rmnic_fields[i].offset,
+               sizeof(*to));
+    }
+    memcpy(&to[RMNIC_VM_REFUSED], c->refused, sizeof(c->refused));
+}
+
+void rmnic_stats_load(RmnicState *s, const uint64_t *from)
+{
+    struct rmnic_counters c = { };
+    struct rmnic_store_counters store = {
+        .same_filled = from[RMNIC_VM_SAME_FILLED],
+        .in_unwritten = from[RMNIC_VM_IN_UNWRITTEN],
+        .corrupt = from[RMNIC_VM_CORRUPT],
+    };
+
+    s->resets = from[RMNIC_VM_RESETS];
+    s->bad_registers = from[RMNIC_VM_BAD_REGISTERS];
+    for (size_t i = 0; i < ARRAY_SIZE(rmnic_fields); i++) {
+        memcpy((char *)&c + rmnic_fields[i].offset, &from[RMNIC_VM_COUNTERS + i], sizeof(*from));
+    }
+    memcpy(c.refused, &from[RMNIC_VM_REFUSED], sizeof(c.refused));
+    rmnic_dev_counters_load(s->engine, &c);
+    rmnic_store_local_counters_load(s->store, &store);
 }
 
 void rmnic_stats_class_init(ObjectClass *oc)

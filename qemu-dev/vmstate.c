@@ -14,7 +14,10 @@ static void rmnic_do_save(void *opaque)
 {
     RmnicState *s = opaque;
 
-    rmnic_dev_save(s->engine, s->vm_qp);
+    rmnic_stats_save(s, s->vm_stats);
+    if (s->state == RMNIC_STATE_READY) {
+        rmnic_dev_save(s->engine, s->vm_qp);
+    }
 }
 
 static int rmnic_pre_save(void *opaque)
@@ -30,9 +33,7 @@ static int rmnic_pre_save(void *opaque)
     s->vm_capacity = s->capacity;
     s->vm_qp = g_renew(struct rmnic_qp_state, s->vm_qp, s->vm_nqp);
     memset(s->vm_qp, 0, s->vm_nqp * sizeof(*s->vm_qp));
-    if (s->state == RMNIC_STATE_READY) {
-        rmnic_engine_call(s, rmnic_do_save, s);
-    }
+    rmnic_engine_call(s, rmnic_do_save, s);
     return 0;
 }
 
@@ -68,6 +69,7 @@ static void rmnic_do_load(void *opaque)
     if (!rmnic_engine_create(s, s->vm_capacity, &load->err)) {
         return;
     }
+    rmnic_stats_load(s, s->vm_stats);
     if (s->vm_state == RMNIC_STATE_READY) {
         if (!rmnic_dev_load(s->engine, s->regs.drv_features, s->vm_qp)) {
             error_setg(&load->err, "rmnic: a queue pair in the migration stream is invalid, "
@@ -154,6 +156,7 @@ const VMStateDescription rmnic_vmstate = {
         VMSTATE_UINT16_EQUAL(vm_nqp, RmnicState, "queues= differs between the two sides"),
         VMSTATE_UINT32(vm_state, RmnicState),
         VMSTATE_UINT64(vm_capacity, RmnicState),
+        VMSTATE_UINT64_ARRAY(vm_stats, RmnicState, RMNIC_VM_STATS),
         VMSTATE_UINT8_ARRAY(uuid.data, RmnicState, 16),
         VMSTATE_UINT32(regs.ctrl, RmnicState),
         VMSTATE_UINT32(regs.error, RmnicState),

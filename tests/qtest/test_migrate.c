@@ -141,6 +141,9 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     g_assert_true(page_is_zero(to, page));
     write_pages(&out, page, 0, 20, 5000);
     check_pages(&in, page, 0, 20, 5000);
+    /* The statistics came along: pages written on both sides, pages read there. */
+    g_assert_cmpuint(rig_stat(to, "pages-out"), ==, PAGES + 100 + 20);
+    g_assert_cmpuint(rig_stat(to, "pages-freed"), ==, 1);
     rig_stop(from);
     rig_stop(to);
 }
