@@ -18,8 +18,6 @@
 /* First wait before a page is tried again; doubled each time. */
 #define RMNIC_BACKOFF_MS 10
 #define RMNIC_BACKOFF_MAX_MS 500
-/* Resets of the driver's own that one request may go through. */
-#define RMNIC_MAX_REDRIVES 5
 
 static struct request *rmnic_cmd_rq(struct rmnic_cmd *cmd)
 {

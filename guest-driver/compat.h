@@ -119,7 +119,7 @@ rmnic_compat_disk_alloc(struct blk_mq_tag_set *set, const struct rmnic_disk_limi
 
 /* rw_page, a way for single pages past the block layer, went in 6.6 (RULES L3). */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-/* not yet */
+#define RMNIC_HAVE_RW_PAGE 1
 #endif
 
 #endif /* RMNIC_COMPAT_H */

@@ -29,6 +29,8 @@
 #define RMNIC_SECTOR_SHIFT (RMNIC_PAGE_SHIFT - SECTOR_SHIFT)
 #define RMNIC_FREE_CMDS 4
 #define RMNIC_HIST_BUCKETS 40
+/* Resets of the driver's own that one request may go through. */
+#define RMNIC_MAX_REDRIVES 5
 
 struct rmnic_ctrl;
 struct rmnic_queue;
