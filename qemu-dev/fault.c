@@ -81,14 +81,25 @@ static void rmnic_knob_set(Object *obj, Visitor *v, const char *name, void *opaq
     }
 }
 
-static void rmnic_lie_get(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
-{
-    visit_type_uint64(v, name, &RMNIC(obj)->lie_capacity, errp);
-}
+/* Registers that can be made to lie; 0: the truth. */
+static const struct RmnicLie {
+    const char *name;
+    size_t offset; /* in RmnicState */
+    const char *description;
+} rmnic_lies[] = {
+    { "x-lie-capacity", offsetof(RmnicState, lie_capacity),
+      "pages that the register CAPACITY shows instead of the truth; 0: the truth" },
+    { "x-lie-cap-ptr", offsetof(RmnicState, lie_cap_ptr),
+      "offset that the register CAP_PTR shows instead of the truth; 0: the truth" },
+};
 
-static void rmnic_lie_set(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
+/* Reads or writes, as the visitor does. */
+static void rmnic_lie_visit(Object *obj, Visitor *v, const char *name, void *opaque,
+                            Error **errp)
 {
-    visit_type_uint64(v, name, &RMNIC(obj)->lie_capacity, errp);
+    const struct RmnicLie *lie = opaque;
+
+    visit_type_uint64(v, name, (uint64_t *)((char *)RMNIC(obj) + lie->offset), errp);
 }
 
 void rmnic_fault_apply(RmnicState *s)
@@ -108,8 +119,11 @@ void rmnic_fault_class_init(ObjectClass *oc)
                                   NULL, (void *)knob);
         object_class_property_set_description(oc, knob->name, knob->description);
     }
-    object_class_property_add(oc, "x-lie-capacity", "uint64", rmnic_lie_get, rmnic_lie_set,
-                              NULL, NULL);
-    object_class_property_set_description(oc, "x-lie-capacity",
-        "pages that the register CAPACITY shows instead of the truth; 0: the truth");
+    for (size_t i = 0; i < ARRAY_SIZE(rmnic_lies); i++) {
+        const struct RmnicLie *lie = &rmnic_lies[i];
+
+        object_class_property_add(oc, lie->name, "uint64", rmnic_lie_visit, rmnic_lie_visit,
+                                  NULL, (void *)lie);
+        object_class_property_set_description(oc, lie->name, lie->description);
+    }
 }

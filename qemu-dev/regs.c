@@ -284,7 +284,7 @@ static uint64_t rmnic_reg_value(RmnicState *s, hwaddr offset)
     case RMNIC_REG_VERSION:
         return RMNIC_VERSION_MAJOR << 16 | RMNIC_VERSION_MINOR;
     case RMNIC_REG_CAP_PTR:
-        return RMNIC_REG_CAPS;
+        return s->lie_cap_ptr ? s->lie_cap_ptr : RMNIC_REG_CAPS;
     case RMNIC_REG_STATUS:
         return rmnic_status(s);
     case RMNIC_REG_CTRL:

@@ -91,6 +91,7 @@ struct RmnicState {
     uint64_t features;
     uint64_t capacity;       /* pages */
     uint64_t lie_capacity;   /* pages; 0: CAPACITY tells the truth */
+    uint64_t lie_cap_ptr;    /* 0: CAP_PTR tells the truth */
     uint64_t bad_registers;
     uint64_t resets;
     /* Written in the IOThread while a caller of rmnic_engine_call() waits: both may read. */
