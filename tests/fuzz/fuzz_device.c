@@ -119,9 +119,10 @@ static void check_off(void)
 {
 	CHECK(host.mapped == 0);
 	CHECK(slow.pending == 0);
-	memset(outstanding, 0, sizeof(outstanding));
+	if (outstanding_sum)
+		memset(outstanding, 0, sizeof(outstanding));
 	outstanding_sum = 0;
-	dropping = false;
+	dropping = dev && rmnic_dev_fault(dev)->cqe_kind == RMNIC_FAULT_CQE_DROP;
 }
 
 static bool discard(void *owner, uint64_t offset, uint64_t len)
@@ -289,7 +290,7 @@ static void act_io(void)
 		sqe.flags = 0;
 		sqe.npages = 0;
 	} else if (sqe.flags) {
-		sqe.addr = LISTS + kind % 4 * 4096;
+		sqe.addr = LISTS + kind % 4 * 4096 + (kind & 0x20 ? take(1) * 64 % 4096 : 0);
 		sqe.rpn = sqe.opcode == RMNIC_OP_FREE ? 0 : some_rpn();
 	} else {
 		sqe.rpn = some_rpn();
@@ -550,70 +551,45 @@ static void act_capacity(void)
 
 /* --- One input ------------------------------------------------------------------------------------------ */
 
+static void act_disable(void)
+{
+	rmnic_dev_disable(dev);
+	check_off();
+}
+
+static void act_pause(void)
+{
+	rmnic_dev_pause(dev);
+}
+
+static void act_resume(void)
+{
+	rmnic_dev_resume(dev);
+}
+
+static void act_poll_some(void)
+{
+	act_poll(take(1) % 8 + 1);
+}
+
+static void act_clock(void)
+{
+	host.now += take(4);
+}
+
+/* What comes more often is there more often. */
+static void (*const actions[])(void) = {
+	act_io,	     act_io,	   act_io,	 act_io,       act_io,	    act_io,
+	act_reap,    act_reap,	   act_reap,	 act_poll_all, act_poll_all, act_poll_some,
+	act_poll_some, act_poll_some, act_admin,  act_admin,    act_admin,    act_answer,
+	act_answer,  act_list,	   act_data,	 act_fault,    act_clock,    act_sleep,
+	act_enable,  act_disable,  act_pause,	 act_resume,   act_lie,	    act_scribble,
+	act_mutate,  act_migrate,  act_capacity,
+};
+
 static void step(uint64_t action)
 {
-	switch (action % 20) {
-	case 0:
-		act_enable();
-		break;
-	case 1:
-		rmnic_dev_disable(dev);
-		check_off();
-		break;
-	case 2:
-		rmnic_dev_pause(dev);
-		break;
-	case 3:
-		rmnic_dev_resume(dev);
-		break;
-	case 4:
-		act_poll(take(1) % 8 + 1);
-		break;
-	case 5:
-		act_poll_all();
-		break;
-	case 6:
-		host.now += take(4);
-		break;
-	case 7:
-		act_sleep();
-		break;
-	case 8:
-		act_admin();
-		break;
-	case 9:
-		act_list();
-		break;
-	case 10:
-		act_data();
-		break;
-	case 11:
-		act_reap();
-		break;
-	case 12:
-		act_lie();
-		break;
-	case 13:
-		act_scribble();
-		break;
-	case 14:
-		act_mutate();
-		break;
-	case 15:
-		act_migrate();
-		break;
-	case 16:
-		act_fault();
-		break;
-	case 17:
-		act_answer();
-		break;
-	case 18:
-		act_capacity();
-		break;
-	default:
-		act_io();
-	}
+	actions[action % (sizeof(actions) / sizeof(actions[0]))]();
 	if (host.fatals) {
 		CHECK(host.fatal_error == RMNIC_ERR_BAD_SQ_TAIL ||
 		      host.fatal_error == RMNIC_ERR_BAD_CQ_HEAD);
@@ -681,20 +657,51 @@ static void begin(void)
 	check_off();
 }
 
+/* Most inputs start where an honest driver has come to: enabled, a few pairs of each class. */
+static void start(void)
+{
+	CHECK(rmnic_dev_enable(dev, RMNIC_F_COALESCE | RMNIC_F_CAPACITY_EV, DEPTH, pairs[0].sq,
+			       pairs[0].cq, pairs[0].rec) == RMNIC_ERR_NONE);
+	for (unsigned int qid = 1; qid < PAIRS; qid++) {
+		struct rmnic_admin_sqe sqe = {
+			.opcode = RMNIC_OP_CREATE_QP,
+			.qid = (uint16_t)qid,
+			.vector = (uint16_t)(qid % 3),
+			.sq_addr = pairs[qid].sq,
+			.cq_addr = pairs[qid].cq,
+			.rec_addr = pairs[qid].rec,
+			.depth = DEPTH,
+			.qclass = qid % 2 ? RMNIC_CLASS_PAGE_OUT : RMNIC_CLASS_PAGE_IN,
+		};
+
+		memcpy(fake_at(&host, pairs[0].sq + (qid - 1) * 64), &sqe, sizeof(sqe));
+		pairs[0].tail++;
+	}
+	rec(&pairs[0])->sq_tail = pairs[0].tail;
+	act_poll_all();
+	CHECK(rmnic_dev_counters(dev)->admin_cmds == PAIRS - 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	uint64_t options;
+
 	if (!local)
 		setup();
 	input = data;
 	input_left = size;
-	use_slow = take(1) & 1;
+	options = take(1);
+	use_slow = options & 1;
 	begin();
+	if (options & 6)
+		start();
 	while (input_left)
 		step(take(1));
 	rmnic_dev_disable(dev);
 	check_off();
 	rmnic_dev_destroy(dev);
+	dev = NULL;
 	return 0;
 }

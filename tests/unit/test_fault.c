@@ -239,6 +239,26 @@ RIG_TEST(rmnic_fault_cqe__drop_until_aborted)
 	assert_cqe(rig_io(rig, 2, &again), RMNIC_SC_OK, 1, NONE);
 }
 
+/* An admin command's too, but only by its opcode: a driver's reset path needs no knob at 0. */
+RIG_TEST(rmnic_fault_drop_admin__by_opcode_only)
+{
+	struct rmnic_admin_sqe sqe = { .opcode = RMNIC_OP_ABORT, .qid = 1 };
+	struct rmnic_cqe cqe;
+
+	rig->fault->cqe_kind = RMNIC_FAULT_CQE_DROP;
+	rig->fault->cqe_nth = 1;
+	assert_cqe(rig_admin(rig, &sqe), RMNIC_SC_OK, 0, NONE);
+	rig->fault->opcode = RMNIC_OP_ABORT;
+	rig->fault->cqe_nth = 2;
+	assert_cqe(rig_admin(rig, &sqe), RMNIC_SC_OK, 0, NONE);
+	pair_put(&rig->aq, &sqe);
+	pair_ring(&rig->aq);
+	rig_poll(rig);
+	assert_false(pair_peek(&rig->aq, &cqe));
+	assert_int_equal(rig->fault->cqe_nth, 0);
+	assert_cqe(rig_admin(rig, &sqe), RMNIC_SC_OK, 0, NONE);
+}
+
 /* --- Interrupts ------------------------------------------------------------------------------ */
 
 RIG_TEST(rmnic_fault_drop_irq__every_nth)
@@ -268,6 +288,7 @@ int main(void)
 		cmocka_unit_test(rmnic_fault_cqe__nth_concerned_completion),
 		cmocka_unit_test(rmnic_fault_cqe__double_only_where_there_is_room),
 		cmocka_unit_test(rmnic_fault_cqe__drop_until_aborted),
+		cmocka_unit_test(rmnic_fault_drop_admin__by_opcode_only),
 		cmocka_unit_test(rmnic_fault_drop_irq__every_nth),
 	};
 

@@ -532,7 +532,7 @@ RIG_TEST(rmnic_qp_skip__forgotten_with_the_pair)
 	int aborted = 0, n = 0;
 
 	put_outs(rig, page);
-	abort_cmd(rig, 15);
+	abort_cmd(rig, 8);
 	assert_cqe(rig_admin(rig, &del), RMNIC_SC_OK, 0, NONE);
 	rig_create(rig, 1, RMNIC_CLASS_PAGE_OUT, 16, 1);
 	put_outs(rig, page);

@@ -127,6 +127,26 @@ RIG_TEST(rmnic_dev_load__indexes_that_do_not_fit)
 	assert_int_equal(rig->host.fatal_error, RMNIC_ERR_BAD_SQ_TAIL);
 }
 
+/* The statistics of a migrated device run on. */
+RIG_TEST(rmnic_dev_counters_load__runs_on)
+{
+	struct rmnic_counters counters = { .pages_in = 1000, .page_in_cmds = 900, .interrupts = 7 };
+	struct rmnic_store_counters store = { .same_filled = 55, .in_unwritten = 66, .corrupt = 77,
+					      .stored = 88 };
+	struct rmnic_store_counters now;
+
+	rmnic_dev_counters_load(rig->dev, &counters);
+	rmnic_store_local_counters_load(rig->store, &store);
+	rig_cmd(rig, RMNIC_OP_PAGE_IN, 0, 1, rig_page(rig));
+	assert_int_equal(rmnic_dev_counters(rig->dev)->pages_in, 1001);
+	assert_int_equal(rmnic_dev_counters(rig->dev)->page_in_cmds, 901);
+	rig->store->ops->counters(rig->store, &now);
+	assert_int_equal(now.same_filled, 55);
+	assert_int_equal(now.in_unwritten, 67);
+	assert_int_equal(now.corrupt, 77);
+	assert_int_equal(now.stored, 0); /* a gauge: counted from the metadata */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +154,7 @@ int main(void)
 		cmocka_unit_test(rmnic_dev_load__settings),
 		cmocka_unit_test(rmnic_dev_load__each_wrong_value),
 		cmocka_unit_test(rmnic_dev_load__indexes_that_do_not_fit),
+		cmocka_unit_test(rmnic_dev_counters_load__runs_on),
 	};
 
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
