@@ -30,13 +30,15 @@ static bool config_ok(const struct rmnic_dev_config *c)
 struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 {
 	struct rmnic_dev *dev;
-	size_t n, depth, skip_words;
+	size_t n, depth, skip_words, sq_pages, cq_pages;
 
 	if (!config_ok(config))
 		return NULL;
 	n = config->max_qpairs + 1u;
 	depth = config->max_depth;
 	skip_words = (depth + 63) / 64;
+	sq_pages = rmnic_ringmem_pages(config->max_depth, sizeof(struct rmnic_sqe));
+	cq_pages = rmnic_ringmem_pages(config->max_depth, sizeof(struct rmnic_cqe));
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return NULL;
@@ -48,9 +50,10 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 	dev->cmds = calloc(n * depth, sizeof(*dev->cmds));
 	dev->lists = calloc(n * RMNIC_MAX_PAGES, sizeof(*dev->lists));
 	dev->skips = calloc(n * skip_words, sizeof(*dev->skips));
+	dev->ring_pages = calloc(n * (sq_pages + cq_pages), sizeof(*dev->ring_pages));
 	dev->pages = calloc(2 * RMNIC_PAGE_OPS, sizeof(*dev->pages));
 	if (!dev->qps || !dev->in || !dev->out || !dev->cmds || !dev->lists || !dev->skips ||
-	    !dev->pages) {
+	    !dev->ring_pages || !dev->pages) {
 		rmnic_dev_destroy(dev);
 		return NULL;
 	}
@@ -59,6 +62,8 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 		dev->qps[i].cmds = dev->cmds + i * depth;
 		dev->qps[i].list = dev->lists + i * RMNIC_MAX_PAGES;
 		dev->qps[i].skip = dev->skips + i * skip_words;
+		dev->qps[i].sq.page = dev->ring_pages + i * (sq_pages + cq_pages);
+		dev->qps[i].cq.page = dev->qps[i].sq.page + sq_pages;
 	}
 	for (size_t i = 0; i < 2 * RMNIC_PAGE_OPS; i++) {
 		struct rmnic_page **list = &dev->free_page[i / RMNIC_PAGE_OPS];
@@ -85,6 +90,7 @@ void rmnic_dev_destroy(struct rmnic_dev *dev)
 	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)
 		rmnic_dev_close(dev);
 	free(dev->pages);
+	free(dev->ring_pages);
 	free(dev->skips);
 	free(dev->lists);
 	free(dev->cmds);

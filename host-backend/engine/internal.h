@@ -22,6 +22,7 @@
 
 #include "engine/device.h"
 #include "engine/le.h"
+#include "engine/ringmem.h"
 #include "rmnic/ring.h"
 
 /* Pages that may be with the store at a time, for each class: page-in has its own. */
@@ -86,7 +87,8 @@ struct rmnic_qp {
 	uint32_t skips;       /* bits set in skip */
 	uint32_t irq_from;    /* index of the CQE whose interrupt is held back */
 	uint64_t irq_due;     /* ns */
-	struct rmnic_mapping sq, cq, rec;
+	struct rmnic_ringmem sq, cq;
+	struct rmnic_mapping rec;
 	/* The command being started: its slot, its SQE and its list, all private copies. */
 	struct rmnic_cmd *cur;
 	uint32_t range_done;  /* pages done of range cur->started */
@@ -145,6 +147,7 @@ struct rmnic_dev {
 	struct rmnic_cmd *cmds;
 	uint64_t *lists;
 	uint64_t *skips;
+	struct rmnic_mapping *ring_pages; /* of all rings */
 	uint64_t irq_map[(RMNIC_VECTORS + 63) / 64];
 	struct rmnic_counters counters;
 	struct rmnic_hist hist[RMNIC_STAGE_COUNT];

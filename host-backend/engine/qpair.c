@@ -23,18 +23,36 @@ bool rmnic_qp_depth_ok(const struct rmnic_dev *dev, uint32_t depth)
 	       (depth & (depth - 1)) == 0;
 }
 
-static bool ring_map(struct rmnic_dev *dev, uint64_t addr, uint32_t len, uint64_t align, bool write,
-		     struct rmnic_mapping *out, uint16_t qid, uint16_t cid)
+static bool aligned(struct rmnic_dev *dev, uint64_t addr, uint64_t align, uint16_t qid,
+		    uint16_t cid)
 {
-	if (addr & (align - 1)) {
-		rmnic_dev_refuse(dev, RMNIC_REFUSAL_MISALIGNED, qid, cid, addr);
+	if (!(addr & (align - 1)))
+		return true;
+	rmnic_dev_refuse(dev, RMNIC_REFUSAL_MISALIGNED, qid, cid, addr);
+	return false;
+}
+
+static bool ring_map(struct rmnic_dev *dev, uint64_t addr, uint32_t len, bool write,
+		     struct rmnic_ringmem *out, uint16_t qid, uint16_t cid)
+{
+	if (!aligned(dev, addr, RMNIC_RING_ALIGN, qid, cid))
 		return false;
-	}
-	if (addr > UINT64_MAX - len || !dev->cfg.ops->map(dev->cfg.host, addr, len, write, out)) {
-		rmnic_dev_refuse(dev, RMNIC_REFUSAL_NOT_RAM, qid, cid, addr);
+	if (addr <= UINT64_MAX - len &&
+	    rmnic_ringmem_map(out, dev->cfg.ops, dev->cfg.host, addr, len, write))
+		return true;
+	rmnic_dev_refuse(dev, RMNIC_REFUSAL_NOT_RAM, qid, cid, addr);
+	return false;
+}
+
+static bool rec_map(struct rmnic_dev *dev, uint64_t addr, struct rmnic_mapping *out, uint16_t qid,
+		    uint16_t cid)
+{
+	if (!aligned(dev, addr, RMNIC_REC_ALIGN, qid, cid))
 		return false;
-	}
-	return true;
+	if (dev->cfg.ops->map(dev->cfg.host, addr, sizeof(struct rmnic_dbrec), true, out))
+		return true;
+	rmnic_dev_refuse(dev, RMNIC_REFUSAL_NOT_RAM, qid, cid, addr);
+	return false;
 }
 
 static void qp_reset(struct rmnic_qp *qp, const struct rmnic_qp_params *p)
@@ -64,14 +82,13 @@ uint16_t rmnic_qp_open(struct rmnic_dev *dev, const struct rmnic_qp_params *p, u
 {
 	struct rmnic_qp *qp = &dev->qps[p->qid];
 
-	if (!ring_map(dev, p->sq_addr, p->depth * (uint32_t)sizeof(struct rmnic_sqe),
-		      RMNIC_RING_ALIGN, false, &qp->sq, p->qid, cid))
+	if (!ring_map(dev, p->sq_addr, p->depth * (uint32_t)sizeof(struct rmnic_sqe), false,
+		      &qp->sq, p->qid, cid))
 		return RMNIC_SC_INVALID_ADDRESS;
-	if (!ring_map(dev, p->cq_addr, p->depth * (uint32_t)sizeof(struct rmnic_cqe),
-		      RMNIC_RING_ALIGN, true, &qp->cq, p->qid, cid))
-		goto unmap_sq;
-	if (!ring_map(dev, p->rec_addr, sizeof(struct rmnic_dbrec), RMNIC_REC_ALIGN, true, &qp->rec,
+	if (!ring_map(dev, p->cq_addr, p->depth * (uint32_t)sizeof(struct rmnic_cqe), true, &qp->cq,
 		      p->qid, cid))
+		goto unmap_sq;
+	if (!rec_map(dev, p->rec_addr, &qp->rec, p->qid, cid))
 		goto unmap_cq;
 	qp_reset(qp, p);
 	qp->active = true;
@@ -84,9 +101,9 @@ uint16_t rmnic_qp_open(struct rmnic_dev *dev, const struct rmnic_qp_params *p, u
 	return RMNIC_SC_OK;
 
 unmap_cq:
-	dev->cfg.ops->unmap(dev->cfg.host, &qp->cq, 0);
+	rmnic_ringmem_unmap(&qp->cq, dev->cfg.ops, dev->cfg.host);
 unmap_sq:
-	dev->cfg.ops->unmap(dev->cfg.host, &qp->sq, 0);
+	rmnic_ringmem_unmap(&qp->sq, dev->cfg.ops, dev->cfg.host);
 	return RMNIC_SC_INVALID_ADDRESS;
 }
 
@@ -120,8 +137,8 @@ void rmnic_qp_close(struct rmnic_qp *qp)
 	dev->n_in = list_remove(dev->in, dev->n_in, qp);
 	dev->n_out = list_remove(dev->out, dev->n_out, qp);
 	dev->cfg.ops->unmap(dev->cfg.host, &qp->rec, 0);
-	dev->cfg.ops->unmap(dev->cfg.host, &qp->cq, 0);
-	dev->cfg.ops->unmap(dev->cfg.host, &qp->sq, 0);
+	rmnic_ringmem_unmap(&qp->cq, dev->cfg.ops, dev->cfg.host);
+	rmnic_ringmem_unmap(&qp->sq, dev->cfg.ops, dev->cfg.host);
 }
 
 /* --- The driver's indexes ------------------------------------------------------------ */
@@ -165,7 +182,8 @@ bool rmnic_qp_room(const struct rmnic_qp *qp)
 /* RING-1 */
 static const struct rmnic_sqe *sqe_at(const struct rmnic_qp *qp, uint32_t index)
 {
-	return (const struct rmnic_sqe *)qp->sq.ptr + rmnic_ring_slot(index, qp->depth);
+	return rmnic_ringmem_at(&qp->sq, rmnic_ring_slot(index, qp->depth) *
+					 (uint32_t)sizeof(struct rmnic_sqe));
 }
 
 /* Passes over commands that were aborted before they were fetched. */
@@ -227,8 +245,8 @@ bool rmnic_qp_skip(struct rmnic_qp *qp, uint16_t cid)
 void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t status, uint32_t done,
 		   uint32_t failed)
 {
-	struct rmnic_cqe *cqe =
-		(struct rmnic_cqe *)qp->cq.ptr + rmnic_ring_slot(qp->cq_tail, qp->depth);
+	struct rmnic_cqe *cqe = rmnic_ringmem_at(
+		&qp->cq, rmnic_ring_slot(qp->cq_tail, qp->depth) * (uint32_t)sizeof(*cqe));
 	uint32_t phase = rmnic_ring_phase(qp->cq_tail, qp->depth) | (uint32_t)qid
 									    << RMNIC_CQE_QID_SHIFT;
 
@@ -289,9 +307,9 @@ static void cq_written(struct rmnic_qp *qp)
 	uint32_t run = n < qp->depth - first ? n : qp->depth - first;
 	const uint32_t size = sizeof(struct rmnic_cqe);
 
-	ops->written(qp->dev->cfg.host, &qp->cq, first * size, run * size);
+	rmnic_ringmem_written(&qp->cq, ops, qp->dev->cfg.host, first * size, run * size);
 	if (n > run)
-		ops->written(qp->dev->cfg.host, &qp->cq, 0, (n - run) * size);
+		rmnic_ringmem_written(&qp->cq, ops, qp->dev->cfg.host, 0, (n - run) * size);
 }
 
 void rmnic_qp_flush(struct rmnic_qp *qp)
