@@ -91,6 +91,8 @@ static int rmnic_admin_run(struct rmnic_ctrl *ctrl, const char *what)
 		if (waited < ctrl->caps.command_timeout_ms || completion_done(&admin->done))
 			continue;
 		dev_err(ctrl->dev, "%s: no answer in %u ms\n", what, waited);
+		/* While the device is being started its starter sees to it. */
+		rmnic_ctrl_fault(ctrl, "an admin command is stuck");
 		return -ETIMEDOUT;
 	}
 	if (cmd->status != RMNIC_SC_OK) {

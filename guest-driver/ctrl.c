@@ -14,6 +14,8 @@
 
 /* Attempts to start a device within one reset. */
 #define RMNIC_START_TRIES 3
+/* How many times its time a late command waits for its turn to be aborted. */
+#define RMNIC_ABORT_PATIENCE 3
 
 /* --- States ---------------------------------------------------------------------------- */
 
@@ -111,6 +113,9 @@ static int rmnic_ctrl_stop(struct rmnic_ctrl *ctrl)
 	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++)
 		rmnic_queue_close(&ctrl->queues[i]);
 	err = rmnic_regs_disable(ctrl);
+	/* What reads as gone may be back some day: then without DMA to memory we gave away. */
+	if (err == -ENODEV)
+		pci_clear_master(ctrl->pdev);
 	if (err == -ETIMEDOUT)
 		err = rmnic_ctrl_force_stop(ctrl);
 	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++)
@@ -178,10 +183,12 @@ static int rmnic_ctrl_start(struct rmnic_ctrl *ctrl)
 	err = rmnic_admin_identify(ctrl);
 	if (err)
 		return err;
+	/* A value that cannot be true is not believed: the disk stays as large as it was. */
 	err = rmnic_regs_read_capacity(ctrl, &capacity);
-	if (err)
+	if (!err)
+		rmnic_disk_grow(ctrl, capacity);
+	else if (!ctrl->capacity)
 		return err;
-	rmnic_disk_grow(ctrl, capacity);
 	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++) {
 		err = rmnic_admin_create_queue(ctrl, &ctrl->queues[i]);
 		if (err)
@@ -412,6 +419,11 @@ void rmnic_ctrl_event(struct rmnic_ctrl *ctrl, bool alone)
 
 /* --- Commands that are late ------------------------------------------------------------------- */
 
+static u64 rmnic_cmd_age_ms(const struct rmnic_cmd *cmd)
+{
+	return div_u64(ktime_get_ns() - cmd->start_ns, NSEC_PER_MSEC);
+}
+
 /*
  * DRV-4: the ladder for a command past its time: look at the CQ, abort, reset. True: it has ended
  * meanwhile. Sleeps not; called again while the command stays late.
@@ -443,6 +455,11 @@ bool rmnic_ctrl_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd)
 			dev_warn_ratelimited(ctrl->dev,
 					     "queue %u: command %u (opcode %u rpn %llu) is late: abort\n",
 					     q->qid, cid, cmd->opcode, cmd->rpn);
+		} else if (rmnic_cmd_age_ms(cmd) > RMNIC_ABORT_PATIENCE * ctrl->timeout_ms) {
+			dev_err_ratelimited(ctrl->dev,
+					    "queue %u: command %u is late and cannot be aborted\n",
+					    q->qid, cid);
+			rmnic_ctrl_fault(ctrl, "a command is stuck, and so is an abort");
 		}
 		/* The abort's own interrupt may be lost as well. */
 		rmnic_queue_reap(&ctrl->admin.queue, false);
