@@ -29,7 +29,7 @@ lint: ## sparse, checkpatch, clang-tidy, cppcheck
 
 fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
 	@scripts/setup base fuzz
-	@$(MAKE) -C tests/fuzz fuzz
+	@tests/fuzz/run $(or $(SECONDS),60)
 
 qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree
 	@scripts/setup base qemu
