@@ -49,7 +49,8 @@ static bool rec_map(struct rmnic_dev *dev, uint64_t addr, struct rmnic_mapping *
 {
 	if (!aligned(dev, addr, RMNIC_REC_ALIGN, qid, cid))
 		return false;
-	if (dev->cfg.ops->map(dev->cfg.host, addr, sizeof(struct rmnic_dbrec), true, out))
+	if (addr <= UINT64_MAX - sizeof(struct rmnic_dbrec) &&
+	    dev->cfg.ops->map(dev->cfg.host, addr, sizeof(struct rmnic_dbrec), true, out))
 		return true;
 	rmnic_dev_refuse(dev, RMNIC_REFUSAL_NOT_RAM, qid, cid, addr);
 	return false;
