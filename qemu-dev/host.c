@@ -11,9 +11,10 @@
 #include <sys/syscall.h>
 
 /*
- * RULES C2, CMD-11, DMA-8: only RAM that can be reached directly, in one piece. MMIO is refused, the
- * device's own BAR included: an access to it would take the BQL in this thread and deadlock
- * with a reset, and bounce buffers would let a command wait for another one's.
+ * RULES C2, CMD-11, DMA-8: only RAM that can be reached directly, in one piece (the engine
+ * never asks for bytes on both sides of a page boundary, where a vIOMMU may put a seam). MMIO
+ * is refused, the device's own BAR included: an access to it would take the BQL in this thread
+ * and deadlock with a reset, and bounce buffers would let a command wait for another one's.
  */
 static bool rmnic_host_map(void *host, uint64_t addr, uint32_t len, bool write,
                            struct rmnic_mapping *out)

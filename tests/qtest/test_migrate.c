@@ -90,7 +90,7 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     g_autofree char *uri = g_strdup_printf("unix:%s", path), *error = NULL;
     Rig *from = hotplugged ? rig_start_bare("-machine q35") : rig_start(props, NULL), *to;
     Pair admin, out, in;
-    uint64_t page, uuid;
+    uint64_t page, back, uuid;
 
     if (hotplugged) {
         /* pcie.0 takes no hot plug; a device added before the machine runs is cold-plugged. */
@@ -110,6 +110,7 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     out = pair_create(&admin, 1, RMNIC_CLASS_PAGE_OUT, 1, 16);
     in = pair_create(&admin, 2, RMNIC_CLASS_PAGE_IN, 2, 16);
     page = rig_alloc(from, RMNIC_PAGE_SIZE);
+    back = rig_alloc(from, 50 * RMNIC_PAGE_SIZE);
     uuid = rig_reg64(from, RMNIC_REG_UUID);
     write_pages(&out, page, 0, PAGES, 1000);
     /* Slow, so that the pages below are dirtied while it runs. */
@@ -122,6 +123,8 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     write_pages(&out, page, 0, 50, 9000);
     write_pages(&out, page, PAGES, 50, 1000);
     pair_do(&out, RMNIC_OP_FREE, 60 * 37, 1, 0);
+    /* Into guest memory that has very likely been sent already. */
+    pair_do(&in, RMNIC_OP_PAGE_IN, 70 * 37, 1, back);
     g_assert_false(migrated(from));
     error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate-set-parameters', "
                                "'arguments': { 'max-bandwidth': 2000000000 } }"));
@@ -134,6 +137,7 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
 
     g_assert_cmphex(rig_reg(to, RMNIC_REG_STATUS), ==, RMNIC_STATUS_READY);
     g_assert_cmphex(rig_reg64(to, RMNIC_REG_UUID), ==, uuid);
+    g_assert_true(page_is(to, back, 1000 + 70));
     check_pages(&in, page, 0, 50, 9000);
     check_pages(&in, page, 50, 10, 1000);
     check_pages(&in, page, 61, PAGES + 50 - 61, 1000);

@@ -146,9 +146,27 @@ static void props__lie(void)
     rig_stop(rig);
 }
 
-/* An IOThread of the user's that also serves another device. */
+static unsigned rig_threads(Rig *rig)
+{
+    g_autofree char *pid = NULL, *path = NULL;
+    GDir *dir;
+    unsigned n = 0;
+
+    g_assert_true(g_file_get_contents(rig->pidfile, &pid, NULL, NULL));
+    path = g_strdup_printf("/proc/%s/task", g_strstrip(pid));
+    dir = g_dir_open(path, 0, NULL);
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
+
+/* With an IOThread of the user's the device makes none of its own. */
 static void props__iothread(void)
 {
+    Rig *other = rig_start("size=128M", "-object iothread,id=t");
     Rig *rig = rig_start("size=128M,iothread=t,serial=abc", "-object iothread,id=t");
     Pair admin = rig_ready(rig);
     uint64_t page = rig_alloc(rig, RMNIC_PAGE_SIZE);
@@ -158,6 +176,30 @@ static void props__iothread(void)
     g_assert_cmphex(pair_status(&admin, &sqe), ==, RMNIC_SC_OK);
     qtest_memread(rig->qts, page, serial, sizeof(serial));
     g_assert_cmpstr(serial, ==, "abc");
+    g_assert_cmpuint(rig_threads(rig), ==, rig_threads(other) - 1);
+    rig_stop(rig);
+    rig_stop(other);
+}
+
+/* Behind a vIOMMU the device says so and uses the addresses it translates (F_IOVA). */
+static void props__iommu(void)
+{
+    Rig *rig = rig_start_bare("-machine q35 -device intel-iommu "
+                              "-device rmnic,id=r,addr=4,size=128M");
+    Pair admin, out, in;
+    uint64_t page = rig_alloc(rig, RMNIC_PAGE_SIZE);
+
+    rig_attach(rig, QPCI_DEVFN(4, 0));
+    g_assert_cmphex(rig_reg64(rig, RMNIC_REG_DEV_FEATURES) & RMNIC_F_IOVA, ==, RMNIC_F_IOVA);
+    rig_reg64_set(rig, RMNIC_REG_DRV_FEATURES, RMNIC_F_IOVA);
+    admin = rig_ready(rig);
+    out = pair_create(&admin, 1, RMNIC_CLASS_PAGE_OUT, 1, 16);
+    in = pair_create(&admin, 2, RMNIC_CLASS_PAGE_IN, 2, 16);
+    page_fill(rig, page, 31);
+    pair_do(&out, RMNIC_OP_PAGE_OUT, 3, 1, page);
+    page_fill(rig, page, 32);
+    pair_do(&in, RMNIC_OP_PAGE_IN, 3, 1, page);
+    g_assert_true(page_is(rig, page, 31));
     rig_stop(rig);
 }
 
@@ -168,4 +210,5 @@ void test_props_add(void)
     g_test_add_func("/rmnic/props/capacity", props__capacity);
     g_test_add_func("/rmnic/props/lie-capacity", props__lie);
     g_test_add_func("/rmnic/props/iothread", props__iothread);
+    g_test_add_func("/rmnic/props/iommu", props__iommu);
 }
