@@ -182,7 +182,7 @@ TEST_F(blk, fsync_reaches_the_device)
 	EXPECT_GE(rmnic_test_stat_now("flush_cmds") - flushes, 1);
 }
 
-/* CMD-3, RULES B3: one lost page of a large read fails the read from there on, not before. */
+/* CMD-3, DRV-3: one lost page of a large read fails the read from there on, not before. */
 TEST_F(blk, a_lost_page_is_eio_for_its_reader_alone)
 {
 	const size_t lost = 100, n = 256;

@@ -240,7 +240,7 @@ static int bus_child(uint8_t *mem, size_t expected)
 }
 
 /*
- * CMD-8, RULES B3 and L2: a page that is lost is a SIGBUS for the one who reads it, for that page
+ * CMD-8, DRV-3, DRV-6, RULES L2: a page that is lost is a SIGBUS for the one who reads it, for that page
  * alone: its neighbours in the same cluster and other processes read on.
  */
 TEST_F_TIMEOUT(swap, a_lost_page_is_sigbus_for_its_reader_alone, 60)

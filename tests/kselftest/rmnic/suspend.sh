@@ -50,7 +50,7 @@ memory() {
 	under_load mem clock
 }
 
-# RULES L8: an image on a device whose pages end with the machine would be lost.
+# DRV-7, RULES L8: an image on a device whose pages end with the machine would be lost.
 hibernation_refused() {
 	need_device
 	grep -qw disk /sys/power/state || skip "this kernel has no hibernation"
