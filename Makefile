@@ -16,7 +16,8 @@ test: ## every test; last line 'N passed, N failed, N skipped'
 	@scripts/test-all
 
 check: ## the fast tests: unit, spec, lint; no root, no guest
-	@scripts/setup base unit lint
+	@scripts/setup base unit lint driver
+	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
 	@scripts/test-all unit spec lint
 
 unit: ## unit tests of engine and rings, under ASan and UBSan
@@ -25,6 +26,7 @@ unit: ## unit tests of engine and rings, under ASan and UBSan
 
 lint: ## sparse, checkpatch, clang-tidy, cppcheck
 	@scripts/setup base lint driver
+	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
 	@scripts/test-all lint
 
 fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
