@@ -40,7 +40,9 @@ static void rmnic_poll_timer_set(RmnicState *s, bool sleeping)
         at = MIN(at, s->recheck_at);
     }
     if (at > INT64_MAX) {
-        timer_del(s->timer);
+        if (timer_pending(s->timer)) {
+            timer_del(s->timer);
+        }
     } else {
         timer_mod(s->timer, at);
     }

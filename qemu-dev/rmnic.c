@@ -92,12 +92,34 @@ static void rmnic_vm_change(void *opaque, bool running, RunState state)
     rmnic_dma_update(opaque, running);
 }
 
+static bool rmnic_behind_iommu(RmnicState *s)
+{
+    return pci_device_iommu_address_space(&s->parent_obj) != &address_space_memory;
+}
+
+static void rmnic_do_features(void *opaque)
+{
+    RmnicState *s = opaque;
+    Error *err = NULL;
+
+    rmnic_dev_disable(s->engine);
+    s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
+    if (!rmnic_engine_create(s, s->capacity, &err)) {
+        warn_report_err(err);
+    }
+}
+
 /* FLR, conventional and system reset. */
 static void rmnic_device_reset(DeviceState *dev)
 {
     RmnicState *s = RMNIC(dev);
     uint8_t *pm = s->parent_obj.config + s->pm_cap;
 
+    /* The command line may name the vIOMMU after the device; the first reset comes after both. */
+    if (s->iommu != rmnic_behind_iommu(s)) {
+        s->iommu = !s->iommu;
+        rmnic_engine_call(s, rmnic_do_features, s);
+    }
     rmnic_reset(s);
     pci_word_test_and_clear_mask(pm + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
     /* The PCI core clears the command register after this. */
@@ -214,7 +236,7 @@ static void rmnic_realize(PCIDevice *pdev, Error **errp)
     }
     rmnic_host_init();
     s->as = pci_get_address_space(pdev);
-    s->iommu = pci_device_iommu_address_space(pdev) != &address_space_memory;
+    s->iommu = rmnic_behind_iommu(s);
     s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
     s->paused = true;
     s->running = runstate_is_running();

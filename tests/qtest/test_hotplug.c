@@ -88,8 +88,58 @@ static void hotplug__quit(void)
     rig_stop(rig);
 }
 
+#define DIMM_ADDR      0x100000000ull
+#define ACPI_MEMORY    0xa00 /* QEMU's docs/specs/acpi_mem_hotplug */
+#define ACPI_EJECT     0x8
+
+/*
+ * DMA-8: rings in a memory module that is pulled out. The device holds the memory until it is
+ * told to let go of the rings; what it writes meanwhile goes nowhere else.
+ */
+static void hotplug__memory(void)
+{
+    Rig *rig = rig_start("size=128M,x-fault-delay-us=10000000",
+                         "-m 256,slots=1,maxmem=1G -object memory-backend-ram,id=mem,size=128M"
+                         " -device pc-dimm,id=dimm,memdev=mem,addr=0x100000000");
+    Pair admin = rig_ready(rig), in;
+    uint64_t below = rig->free, buffer, mark;
+    struct rmnic_admin_sqe del = { .opcode = RMNIC_OP_DELETE_QP, .qid = cpu_to_le16(1) };
+    struct rmnic_admin_sqe create;
+    struct rmnic_sqe sqe;
+
+    rig->free = DIMM_ADDR;
+    buffer = rig_alloc(rig, RMNIC_PAGE_SIZE);
+    mark = rig_alloc(rig, RMNIC_PAGE_SIZE);
+    qtest_writel(rig->qts, mark, 0x52414d21);
+    g_assert_cmphex(qtest_readl(rig->qts, mark), ==, 0x52414d21);
+    in = pair_create(&admin, 1, RMNIC_CLASS_PAGE_IN, RMNIC_NO_VECTOR, 16);
+    rig->free = below;
+    sqe = sqe_io(RMNIC_OP_PAGE_IN, 0, 1, buffer);
+    pair_submit(&in, &sqe);
+    RIG_WAIT(rig_stat(rig, "pages-in") == 1);
+
+    qtest_qmp_device_del_send(rig->qts, "dimm");
+    qtest_outl(rig->qts, ACPI_MEMORY, 0);
+    qtest_outb(rig->qts, ACPI_MEMORY + 0x14, ACPI_EJECT);
+    qtest_qmp_eventwait(rig->qts, "DEVICE_DELETED");
+    qtest_qmp_assert_success(rig->qts, "{ 'execute': 'object-del', 'arguments': { 'id': 'mem' } }");
+    g_assert_cmphex(qtest_readl(rig->qts, mark), !=, 0x52414d21);
+
+    /* Ends the command: a CQE, an index and a page's mapping in the memory that is gone. */
+    g_assert_cmphex(pair_status(&admin, &del), ==, RMNIC_SC_OK);
+    g_assert_cmphex(rig_reg(rig, RMNIC_REG_STATUS), ==, RMNIC_STATUS_READY);
+    g_assert_cmpuint(rig_stat(rig, "aborted"), ==, 1);
+
+    /* What is no memory any more is refused. */
+    rig->free = DIMM_ADDR;
+    create = rig_create_sqe(rig, &in, 1, RMNIC_CLASS_PAGE_IN, RMNIC_NO_VECTOR, 16);
+    g_assert_cmphex(pair_status(&admin, &create), ==, RMNIC_SC_INVALID_ADDRESS);
+    rig_stop(rig);
+}
+
 void test_hotplug_add(void)
 {
+    g_test_add_func("/rmnic/hotplug/memory", hotplug__memory);
     g_test_add_func("/rmnic/hotplug/conventional", hotplug__conventional);
     g_test_add_func("/rmnic/hotplug/express", hotplug__express);
     g_test_add_func("/rmnic/hotplug/by-reset", hotplug__by_reset);

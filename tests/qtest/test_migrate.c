@@ -192,6 +192,67 @@ static void migrate__in_flight(void)
     rig_stop(to);
 }
 
+static bool postcopy_on(Rig *rig)
+{
+    g_autofree char *error = error_of(qtest_qmp(rig->qts,
+        "{ 'execute': 'migrate-set-capabilities', 'arguments': { 'capabilities': "
+        "[ { 'capability': 'postcopy-ram', 'state': true } ] } }"));
+
+    return !error;
+}
+
+static bool in_postcopy(Rig *rig)
+{
+    return migration_is(rig, "postcopy-active") || migrated(rig);
+}
+
+/* The target runs before the pages have come; the device waits for those it needs. */
+static void migrate__postcopy(void)
+{
+    g_autofree char *path = rig_path("migrate-post");
+    g_autofree char *uri = g_strdup_printf("unix:%s", path), *error = NULL;
+    Rig *from = rig_start("size=128M", NULL);
+    Rig *to = target("size=128M", "defer");
+    Pair admin = rig_ready(from), out, in;
+    uint64_t page = rig_alloc(from, RMNIC_PAGE_SIZE);
+
+    if (!postcopy_on(from) || !postcopy_on(to)) {
+        g_test_skip("no postcopy here: userfaultfd is missing or not allowed");
+        goto stop;
+    }
+    error = error_of(qtest_qmp(to->qts, "{ 'execute': 'migrate-incoming', "
+                               "'arguments': { 'uri': %s } }", uri));
+    g_assert_cmpstr(error, ==, NULL);
+    out = pair_create(&admin, 1, RMNIC_CLASS_PAGE_OUT, 1, 16);
+    in = pair_create(&admin, 2, RMNIC_CLASS_PAGE_IN, 2, 16);
+    write_pages(&out, page, 0, PAGES, 1000);
+    error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate-set-parameters', "
+                               "'arguments': { 'max-bandwidth': 1000000 } }"));
+    g_assert_cmpstr(error, ==, NULL);
+    error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate', "
+                               "'arguments': { 'uri': %s } }", uri));
+    g_assert_cmpstr(error, ==, NULL);
+    RIG_WAIT(migration_is(from, "active"));
+    rig_qmp(from, "migrate-start-postcopy");
+    RIG_WAIT(in_postcopy(from));
+    qtest_qmp_eventwait(to->qts, "RESUME");
+    move(to, from, &out);
+    move(to, from, &in);
+    check_pages(&in, page, 0, PAGES, 1000);
+    pair_do(&out, RMNIC_OP_FREE, 0, 1, 0);
+    write_pages(&out, page, 0, 20, 4000);
+    check_pages(&in, page, 0, 20, 4000);
+    error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate-set-parameters', "
+                               "'arguments': { 'max-bandwidth': 1000000000, "
+                               "'max-postcopy-bandwidth': 1000000000 } }"));
+    g_assert_cmpstr(error, ==, NULL);
+    RIG_WAIT(migrated(from));
+    check_pages(&in, page, 20, PAGES - 20, 1000);
+stop:
+    rig_stop(from);
+    rig_stop(to);
+}
+
 /* FATAL, and off, arrive as they were. */
 static void migrate__fatal(void)
 {
@@ -282,6 +343,7 @@ void test_migrate_add(void)
     g_test_add_func("/rmnic/migrate/capacity", migrate__capacity_state);
     g_test_add_func("/rmnic/migrate/hotplugged", migrate__hotplugged);
     g_test_add_func("/rmnic/migrate/in-flight", migrate__in_flight);
+    g_test_add_func("/rmnic/migrate/postcopy", migrate__postcopy);
     g_test_add_func("/rmnic/migrate/fatal", migrate__fatal);
     g_test_add_func("/rmnic/migrate/snapshot", migrate__snapshot);
     g_test_add_func("/rmnic/migrate/mismatch", migrate__mismatch);

@@ -182,10 +182,9 @@ static void props__iothread(void)
 }
 
 /* Behind a vIOMMU the device says so and uses the addresses it translates (F_IOVA). */
-static void props__iommu(void)
+static void iommu(const char *options)
 {
-    Rig *rig = rig_start_bare("-machine q35 -device intel-iommu "
-                              "-device rmnic,id=r,addr=4,size=128M");
+    Rig *rig = rig_start_bare(options);
     Pair admin, out, in;
     uint64_t page = rig_alloc(rig, RMNIC_PAGE_SIZE);
 
@@ -203,6 +202,16 @@ static void props__iommu(void)
     rig_stop(rig);
 }
 
+static void props__iommu(void)
+{
+    iommu("-machine q35 -device intel-iommu -device rmnic,id=r,addr=4,size=128M");
+}
+
+static void props__iommu_named_later(void)
+{
+    iommu("-machine q35 -device rmnic,id=r,addr=4,size=128M -device intel-iommu");
+}
+
 void test_props_add(void)
 {
     g_test_add_func("/rmnic/props/wrong", props__wrong);
@@ -211,4 +220,5 @@ void test_props_add(void)
     g_test_add_func("/rmnic/props/lie-capacity", props__lie);
     g_test_add_func("/rmnic/props/iothread", props__iothread);
     g_test_add_func("/rmnic/props/iommu", props__iommu);
+    g_test_add_func("/rmnic/props/iommu-named-later", props__iommu_named_later);
 }
