@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 
 /*
- * RULES C2, CMD-11, DMA-8: only RAM that can be reached directly, in one piece (the engine
+ * RULES C2, CMD-11: only RAM that can be reached directly, in one piece (the engine
  * never asks for bytes on both sides of a page boundary, where a vIOMMU may put a seam). MMIO
  * is refused, the device's own BAR included: an access to it would take the BQL in this thread
  * and deadlock with a reset, and bounce buffers would let a command wait for another one's.
@@ -42,6 +42,33 @@ static bool rmnic_host_map(void *host, uint64_t addr, uint32_t len, bool write,
     return true;
 }
 
+static void rmnic_owner_release(void *opaque)
+{
+    object_unref(OBJECT(opaque));
+}
+
+/*
+ * DMA-8: the last reference to a memory module that was pulled out takes its memory apart,
+ * which is done under the BQL: that one is dropped by the main loop.
+ */
+static void rmnic_region_release(MemoryRegion *mr)
+{
+    Object *owner = mr->owner;
+    uint32_t ref = owner ? qatomic_read(&owner->ref) : 0;
+
+    while (ref > 1) {
+        uint32_t seen = qatomic_cmpxchg(&owner->ref, ref, ref - 1);
+
+        if (seen == ref) {
+            return;
+        }
+        ref = seen;
+    }
+    if (owner) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), rmnic_owner_release, owner);
+    }
+}
+
 /*
  * address_space_unmap() marks what was written dirty for migration, drops code that TCG has
  * translated from it, and releases the region's reference.
@@ -49,8 +76,11 @@ static bool rmnic_host_map(void *host, uint64_t addr, uint32_t len, bool write,
 static void rmnic_host_unmap(void *host, struct rmnic_mapping *mapping, uint32_t written)
 {
     RmnicState *s = host;
+    MemoryRegion *mr = mapping->opaque;
 
+    memory_region_ref(mr);
     address_space_unmap(s->as, mapping->ptr, mapping->len, written > 0, written);
+    rmnic_region_release(mr);
     mapping->ptr = NULL;
 }
 

@@ -99,10 +99,10 @@ static void hotplug__quit(void)
 static void hotplug__memory(void)
 {
     Rig *rig = rig_start("size=128M,x-fault-delay-us=10000000",
-                         "-m 256,slots=1,maxmem=1G -object memory-backend-ram,id=mem,size=128M"
+                         "-m 256,slots=1,maxmem=1G -object memory-backend-ram,id=mem,size=128M,prealloc=on"
                          " -device pc-dimm,id=dimm,memdev=mem,addr=0x100000000");
     Pair admin = rig_ready(rig), in;
-    uint64_t below = rig->free, buffer, mark;
+    uint64_t below = rig->free, buffer, mark, full;
     struct rmnic_admin_sqe del = { .opcode = RMNIC_OP_DELETE_QP, .qid = cpu_to_le16(1) };
     struct rmnic_admin_sqe create;
     struct rmnic_sqe sqe;
@@ -118,17 +118,23 @@ static void hotplug__memory(void)
     pair_submit(&in, &sqe);
     RIG_WAIT(rig_stat(rig, "pages-in") == 1);
 
+    full = rig_rss_kib(rig) - 16 * 1024;
     qtest_qmp_device_del_send(rig->qts, "dimm");
     qtest_outl(rig->qts, ACPI_MEMORY, 0);
     qtest_outb(rig->qts, ACPI_MEMORY + 0x14, ACPI_EJECT);
     qtest_qmp_eventwait(rig->qts, "DEVICE_DELETED");
     qtest_qmp_assert_success(rig->qts, "{ 'execute': 'object-del', 'arguments': { 'id': 'mem' } }");
     g_assert_cmphex(qtest_readl(rig->qts, mark), !=, 0x52414d21);
+    /* A device_add that fails waits until what is to be freed has been. */
+    qobject_unref(qtest_qmp(rig->qts, "{ 'execute': 'device_add',"
+                            " 'arguments': { 'driver': 'no-such-device' } }"));
+    g_assert_cmpuint(rig_rss_kib(rig), >=, full);
 
     /* Ends the command: a CQE, an index and a page's mapping in the memory that is gone. */
     g_assert_cmphex(pair_status(&admin, &del), ==, RMNIC_SC_OK);
     g_assert_cmphex(rig_reg(rig, RMNIC_REG_STATUS), ==, RMNIC_STATUS_READY);
     g_assert_cmpuint(rig_stat(rig, "aborted"), ==, 1);
+    RIG_WAIT(rig_rss_kib(rig) < full - 64 * 1024);
 
     /* What is no memory any more is refused. */
     rig->free = DIMM_ADDR;
