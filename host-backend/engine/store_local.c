@@ -37,6 +37,7 @@ static struct local *to_local(const struct rmnic_store *store)
 	return (struct local *)(uintptr_t)store;
 }
 
+/* CAP-4: each page has its place from the start; there is nothing to run out of. */
 static uint8_t *page_at(const struct local *s, uint64_t rpn)
 {
 	return s->blocks.pages + rpn * RMNIC_PAGE_SIZE;
