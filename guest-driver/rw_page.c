@@ -196,7 +196,7 @@ int rmnic_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
 	return 0;
 }
 
-/* --- Ending ------------------------------------------------------------------------------------ */
+/* --- Ending ----------------------------------------------------------------------------------- */
 
 /* The one place where a page that came this way is marked up to date. Any context. DRV-6. */
 static void rmnic_page_end(struct rmnic_page_cmd *pc, bool ok)
@@ -296,7 +296,7 @@ static void rmnic_rw_page_work(struct work_struct *work)
 	}
 }
 
-/* --- Memory ------------------------------------------------------------------------------------ */
+/* --- Memory ----------------------------------------------------------------------------------- */
 
 static int rmnic_pool_alloc(struct rmnic_ctrl *ctrl, unsigned int i)
 {
