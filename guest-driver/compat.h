@@ -117,6 +117,16 @@ rmnic_compat_disk_alloc(struct blk_mq_tag_set *set, const struct rmnic_disk_limi
 }
 #endif
 
+/* The inode that swapon marks. */
+static inline struct inode *rmnic_bdev_inode(struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+	return bdev->bd_inode;
+#else
+	return bdev->bd_mapping->host;
+#endif
+}
+
 /* rw_page, a way for single pages past the block layer, went in 6.6 (RULES L3). */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define RMNIC_HAVE_RW_PAGE 1

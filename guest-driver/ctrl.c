@@ -118,6 +118,9 @@ static int rmnic_ctrl_stop(struct rmnic_ctrl *ctrl)
 		pci_clear_master(ctrl->pdev);
 	if (err == -ETIMEDOUT)
 		err = rmnic_ctrl_force_stop(ctrl);
+	if (err == -ENODEV)
+		/* DMA-7: what reads as gone may come back, with its rings as they were. */
+		pci_clear_master(ctrl->pdev);
 	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++)
 		rmnic_queue_reap(&ctrl->queues[i], false);
 	rmnic_queue_reap(&ctrl->admin.queue, false);

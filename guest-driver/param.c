@@ -82,6 +82,10 @@ unsigned int rmnic_coalesce_us = 50;
 RMNIC_PARAM(coalesce_us, rmnic_coalesce_us, 1, 10000,
 	    "longest time in us a page-out interrupt is held back (default 50)");
 
+unsigned int rmnic_swapoff_wait_ms = 10000;
+RMNIC_PARAM(swapoff_wait_ms, rmnic_swapoff_wait_ms, 0, 600000,
+	    "time in ms a removal waits for user space to swap the device off (default 10000)");
+
 bool rmnic_use_rw_page = true;
 module_param_named(rw_page, rmnic_use_rw_page, bool, 0444);
 MODULE_PARM_DESC(rw_page,

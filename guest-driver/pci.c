@@ -366,6 +366,12 @@ static void rmnic_remove(struct pci_dev *pdev)
 	rmnic_debugfs_remove(ctrl);
 
 	mutex_lock(&ctrl->lock);
+	if (rmnic_regs_gone(ctrl))
+		rmnic_ctrl_kill(ctrl, RMNIC_GONE);
+	mutex_unlock(&ctrl->lock);
+	rmnic_disk_swapoff(ctrl);
+
+	mutex_lock(&ctrl->lock);
 	if (rmnic_regs_gone(ctrl)) {
 		blk_mark_disk_dead(ctrl->disk);
 		rmnic_ctrl_kill(ctrl, RMNIC_GONE);

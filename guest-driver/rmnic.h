@@ -45,6 +45,7 @@ extern unsigned int rmnic_max_retries;
 extern unsigned int rmnic_max_resets;
 extern unsigned int rmnic_coalesce_count;
 extern unsigned int rmnic_coalesce_us;
+extern unsigned int rmnic_swapoff_wait_ms;
 extern bool rmnic_use_rw_page;
 
 #define RMNIC_POLL_US_MAX 10000
@@ -354,6 +355,9 @@ void rmnic_iod_free(struct rmnic_ctrl *ctrl, struct rmnic_iod *iod);
 int rmnic_iod_map(struct rmnic_ctrl *ctrl, struct request *rq);
 void rmnic_iod_unmap(struct rmnic_ctrl *ctrl, struct request *rq);
 void rmnic_iod_quarantine(struct rmnic_ctrl *ctrl, struct request *rq);
+
+/* users.c */
+void rmnic_disk_swapoff(struct rmnic_ctrl *ctrl);
 
 /* pci.c */
 void rmnic_ctrl_release(struct rmnic_ctrl *ctrl);
