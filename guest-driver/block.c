@@ -273,7 +273,7 @@ static enum blk_eh_timer_return rmnic_timeout(struct request *rq)
 
 	if (!READ_ONCE(iod->cmd.in_flight))
 		return BLK_EH_DONE;
-	return rmnic_ctrl_stuck(q->ctrl, &iod->cmd) ? BLK_EH_DONE : BLK_EH_RESET_TIMER;
+	return rmnic_cmd_stuck(q->ctrl, &iod->cmd) ? BLK_EH_DONE : BLK_EH_RESET_TIMER;
 }
 
 /* --- blk-mq's set-up -------------------------------------------------------------------------- */

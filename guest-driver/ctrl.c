@@ -8,14 +8,11 @@
  * (DMA-6).
  */
 #include <linux/io.h>
-#include <linux/ktime.h>
 
 #include "rmnic.h"
 
 /* Attempts to start a device within one reset. */
 #define RMNIC_START_TRIES 3
-/* How many times its time a late command waits for its turn to be aborted. */
-#define RMNIC_ABORT_PATIENCE 3
 
 /* --- States ---------------------------------------------------------------------------- */
 
@@ -68,11 +65,6 @@ void rmnic_ctrl_fault(struct rmnic_ctrl *ctrl, const char *why)
 
 /* --- Stop and start: under ctrl->lock --------------------------------------------------- */
 
-static unsigned int rmnic_ctrl_nr_queues(const struct rmnic_ctrl *ctrl)
-{
-	return ctrl->nr_out + ctrl->nr_in;
-}
-
 /* The last means when RESETTING does not clear: what PCI itself offers. */
 static int rmnic_ctrl_force_stop(struct rmnic_ctrl *ctrl)
 {
@@ -113,9 +105,6 @@ static int rmnic_ctrl_stop(struct rmnic_ctrl *ctrl)
 	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++)
 		rmnic_queue_close(&ctrl->queues[i]);
 	err = rmnic_regs_disable(ctrl);
-	/* What reads as gone may be back some day: then without DMA to memory we gave away. */
-	if (err == -ENODEV)
-		pci_clear_master(ctrl->pdev);
 	if (err == -ETIMEDOUT)
 		err = rmnic_ctrl_force_stop(ctrl);
 	if (err == -ENODEV)
@@ -420,106 +409,7 @@ void rmnic_ctrl_event(struct rmnic_ctrl *ctrl, bool alone)
 	queue_work(ctrl->wq, &ctrl->event_work);
 }
 
-/* --- Commands that are late ------------------------------------------------------------------- */
-
-static u64 rmnic_cmd_age_ms(const struct rmnic_cmd *cmd)
-{
-	return div_u64(ktime_get_ns() - cmd->start_ns, NSEC_PER_MSEC);
-}
-
-/*
- * DRV-4: the ladder for a command past its time: look at the CQ, abort, reset. True: it has ended
- * meanwhile. Sleeps not; called again while the command stays late.
- */
-bool rmnic_ctrl_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd)
-{
-	struct rmnic_queue *q = cmd->queue;
-	u16 cid = le16_to_cpu(cmd->sqe.cid);
-	enum rmnic_state state;
-
-	rmnic_queue_reap(q, false);
-	if (!READ_ONCE(cmd->in_flight)) {
-		dev_warn_ratelimited(ctrl->dev,
-				     "queue %u: command %u was complete, its interrupt lost\n",
-				     q->qid, cid);
-		rmnic_queue_arm(q);
-		return true;
-	}
-	state = READ_ONCE(ctrl->state);
-	if (state != RMNIC_LIVE && state != RMNIC_REMOVING)
-		return false;
-	if (rmnic_regs_gone(ctrl)) {
-		rmnic_ctrl_fault(ctrl, "device is gone");
-	} else if (readl(ctrl->bar + RMNIC_REG_STATUS) & RMNIC_STATUS_FATAL) {
-		rmnic_ctrl_fault(ctrl, "device is fatal");
-	} else if (!cmd->aborted) {
-		if (rmnic_admin_abort(ctrl, cmd)) {
-			cmd->aborted = true;
-			dev_warn_ratelimited(ctrl->dev,
-					     "queue %u: command %u (opcode %u rpn %llu) is late: abort\n",
-					     q->qid, cid, cmd->opcode, cmd->rpn);
-		} else if (rmnic_cmd_age_ms(cmd) > RMNIC_ABORT_PATIENCE * ctrl->timeout_ms) {
-			dev_err_ratelimited(ctrl->dev,
-					    "queue %u: command %u is late and cannot be aborted\n",
-					    q->qid, cid);
-			rmnic_ctrl_fault(ctrl, "a command is stuck, and so is an abort");
-		}
-		/* The abort's own interrupt may be lost as well. */
-		rmnic_queue_reap(&ctrl->admin.queue, false);
-	} else {
-		dev_err_ratelimited(ctrl->dev, "queue %u: command %u survived its abort\n",
-				    q->qid, cid);
-		rmnic_ctrl_fault(ctrl, "a command is stuck");
-	}
-	return false;
-}
-
-/* The oldest late command that the block layer's own timer does not watch. */
-static struct rmnic_cmd *rmnic_queue_late(struct rmnic_queue *q, u64 limit_ns, bool *busy)
-{
-	struct rmnic_cmd *late = NULL;
-	u64 now = ktime_get_ns();
-	unsigned long flags;
-	u32 i;
-
-	spin_lock_irqsave(&q->cq_lock, flags);
-	for (i = 0; i < q->depth; i++) {
-		struct rmnic_cmd *cmd = READ_ONCE(q->slots[i].cmd);
-
-		if (!cmd || (cmd->kind != RMNIC_CMD_FREE && cmd->kind != RMNIC_CMD_PAGE))
-			continue;
-		*busy = true;
-		if (now - cmd->start_ns > limit_ns && (!late || cmd->start_ns < late->start_ns))
-			late = cmd;
-	}
-	spin_unlock_irqrestore(&q->cq_lock, flags);
-	return late;
-}
-
-static void rmnic_watchdog_work(struct work_struct *work)
-{
-	struct rmnic_ctrl *ctrl = container_of(work, struct rmnic_ctrl, watchdog.work);
-	u64 limit_ns = (u64)ctrl->timeout_ms * NSEC_PER_MSEC;
-	bool busy = false;
-	unsigned int i;
-
-	for (i = 0; i < rmnic_ctrl_nr_queues(ctrl); i++) {
-		struct rmnic_cmd *late = rmnic_queue_late(&ctrl->queues[i], limit_ns, &busy);
-
-		if (late)
-			rmnic_ctrl_stuck(ctrl, late);
-	}
-	if (busy)
-		rmnic_ctrl_watch(ctrl);
-}
-
-/* A command was sent that the block layer knows nothing of: see to it that it ends. */
-void rmnic_ctrl_watch(struct rmnic_ctrl *ctrl)
-{
-	if (!delayed_work_pending(&ctrl->watchdog))
-		queue_delayed_work(ctrl->wq, &ctrl->watchdog,
-				   msecs_to_jiffies(ctrl->timeout_ms) / 2 + 1);
-}
+/* --- Set-up ------------------------------------------------------------------------ */
 
 void rmnic_ctrl_init(struct rmnic_ctrl *ctrl)
 {
@@ -528,5 +418,5 @@ void rmnic_ctrl_init(struct rmnic_ctrl *ctrl)
 	ctrl->fault_epoch = jiffies;
 	INIT_WORK(&ctrl->reset_work, rmnic_reset_work);
 	INIT_WORK(&ctrl->event_work, rmnic_event_work);
-	INIT_DELAYED_WORK(&ctrl->watchdog, rmnic_watchdog_work);
+	rmnic_late_init(ctrl);
 }

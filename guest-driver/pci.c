@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pci.c - the PCI function: probe and remove, vectors, function resets, power, errors.
+ * pci.c - the PCI function: probe and remove, vectors, queues, memory.
  */
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
@@ -10,7 +10,6 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
-#include <linux/suspend.h>
 
 #include "rmnic.h"
 
@@ -18,9 +17,6 @@
 #define RMNIC_RING_FACTOR 4
 
 static DEFINE_IDA(rmnic_instances);
-/* Devices in use as a disk, for the one question of the hibernation notifier. */
-static LIST_HEAD(rmnic_ctrls);
-static DEFINE_MUTEX(rmnic_ctrls_lock);
 
 /* --- Vectors ------------------------------------------------------------------------------- */
 
@@ -277,9 +273,7 @@ static int rmnic_disk_bring_up(struct rmnic_ctrl *ctrl)
 	if (err)
 		goto hide;
 	rmnic_debugfs_add(ctrl);
-	mutex_lock(&rmnic_ctrls_lock);
-	list_add_tail(&ctrl->list, &rmnic_ctrls);
-	mutex_unlock(&rmnic_ctrls_lock);
+	rmnic_power_add(ctrl);
 	/* Events from before the handlers were ready. */
 	queue_work(ctrl->wq, &ctrl->event_work);
 	return 0;
@@ -360,9 +354,7 @@ static void rmnic_remove(struct pci_dev *pdev)
 {
 	struct rmnic_ctrl *ctrl = pci_get_drvdata(pdev);
 
-	mutex_lock(&rmnic_ctrls_lock);
-	list_del(&ctrl->list);
-	mutex_unlock(&rmnic_ctrls_lock);
+	rmnic_power_remove(ctrl);
 	rmnic_debugfs_remove(ctrl);
 
 	mutex_lock(&ctrl->lock);
@@ -401,94 +393,6 @@ static void rmnic_shutdown(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 }
 
-/* --- Function reset, errors, power ------------------------------------------------------------ */
-
-static void rmnic_reset_prepare(struct pci_dev *pdev)
-{
-	rmnic_ctrl_hold(pci_get_drvdata(pdev));
-}
-
-static void rmnic_reset_done(struct pci_dev *pdev)
-{
-	rmnic_ctrl_unhold(pci_get_drvdata(pdev));
-}
-
-static pci_ers_result_t rmnic_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
-{
-	struct rmnic_ctrl *ctrl = pci_get_drvdata(pdev);
-
-	if (state == pci_channel_io_normal)
-		return PCI_ERS_RESULT_CAN_RECOVER;
-	dev_err(ctrl->dev, "PCI error\n");
-	if (state == pci_channel_io_frozen) {
-		rmnic_ctrl_hold(ctrl);
-		return PCI_ERS_RESULT_NEED_RESET;
-	}
-	mutex_lock(&ctrl->lock);
-	rmnic_ctrl_kill(ctrl, RMNIC_GONE);
-	mutex_unlock(&ctrl->lock);
-	return PCI_ERS_RESULT_DISCONNECT;
-}
-
-static pci_ers_result_t rmnic_slot_reset(struct pci_dev *pdev)
-{
-	pci_restore_state(pdev);
-	return PCI_ERS_RESULT_RECOVERED;
-}
-
-static void rmnic_error_resume(struct pci_dev *pdev)
-{
-	rmnic_ctrl_unhold(pci_get_drvdata(pdev));
-}
-
-static const struct pci_error_handlers rmnic_err_handlers = {
-	.error_detected = rmnic_error_detected,
-	.slot_reset = rmnic_slot_reset,
-	.resume = rmnic_error_resume,
-	.reset_prepare = rmnic_reset_prepare,
-	.reset_done = rmnic_reset_done,
-};
-
-static int rmnic_suspend(struct device *dev)
-{
-	rmnic_ctrl_hold(dev_get_drvdata(dev));
-	return 0;
-}
-
-static int rmnic_resume(struct device *dev)
-{
-	return rmnic_ctrl_unhold(dev_get_drvdata(dev));
-}
-
-static DEFINE_SIMPLE_DEV_PM_OPS(rmnic_pm_ops, rmnic_suspend, rmnic_resume);
-
-/*
- * DRV-7, RULES L8: what is paged out lives in the running machine's device and is gone when the
- * machine is switched off, so an image that needs it must not be made.
- */
-static int rmnic_pm_notify(struct notifier_block *nb, unsigned long event, void *data)
-{
-	int ret = NOTIFY_DONE;
-	struct rmnic_ctrl *ctrl;
-
-	if (event != PM_HIBERNATION_PREPARE)
-		return NOTIFY_DONE;
-	mutex_lock(&rmnic_ctrls_lock);
-	list_for_each_entry(ctrl, &rmnic_ctrls, list) {
-		if (!disk_openers(ctrl->disk))
-			continue;
-		dev_err(ctrl->dev,
-			"hibernation refused: the device is in use and its pages would be lost (swapoff or unmount it first)\n");
-		ret = notifier_from_errno(-EBUSY);
-	}
-	mutex_unlock(&rmnic_ctrls_lock);
-	return ret;
-}
-
-static struct notifier_block rmnic_pm_notifier = {
-	.notifier_call = rmnic_pm_notify,
-};
-
 /* --- Module ----------------------------------------------------------------------------------- */
 
 static const struct pci_device_id rmnic_ids[] = {
@@ -512,7 +416,7 @@ static struct pci_driver rmnic_driver = {
 
 static int __init rmnic_init(void)
 {
-	int err = register_pm_notifier(&rmnic_pm_notifier);
+	int err = rmnic_power_init();
 
 	if (err)
 		return err;
@@ -520,7 +424,7 @@ static int __init rmnic_init(void)
 	err = pci_register_driver(&rmnic_driver);
 	if (err) {
 		rmnic_debugfs_exit();
-		unregister_pm_notifier(&rmnic_pm_notifier);
+		rmnic_power_exit();
 	}
 	return err;
 }
@@ -529,7 +433,7 @@ static void __exit rmnic_exit(void)
 {
 	pci_unregister_driver(&rmnic_driver);
 	rmnic_debugfs_exit();
-	unregister_pm_notifier(&rmnic_pm_notifier);
+	rmnic_power_exit();
 }
 
 module_init(rmnic_init);

@@ -106,7 +106,7 @@ struct rmnic_hist {
 	u64 max_ns;
 };
 
-/* --- Queue pairs (queue.c) --------------------------------------------------------- */
+/* --- Queue pairs (queue.c, cq.c) --------------------------------------------------------- */
 
 struct rmnic_slot {
 	struct rmnic_cmd *cmd; /* NULL: free */
@@ -165,6 +165,7 @@ bool rmnic_queue_room(struct rmnic_queue *q);
 void rmnic_queue_kick(struct rmnic_queue *q);
 bool rmnic_queue_ring(struct rmnic_queue *q, u32 *first, u32 *end);
 bool rmnic_queue_spin(struct rmnic_queue *q, u32 first, u32 end);
+bool rmnic_cqe_pending(const struct rmnic_queue *q);
 u32 rmnic_queue_reap(struct rmnic_queue *q, bool irq);
 void rmnic_queue_arm(struct rmnic_queue *q);
 struct rmnic_cmd *rmnic_queue_take_all(struct rmnic_queue *q);
@@ -326,8 +327,17 @@ int rmnic_ctrl_unhold(struct rmnic_ctrl *ctrl);
 void rmnic_ctrl_kill(struct rmnic_ctrl *ctrl, enum rmnic_state end);
 void rmnic_ctrl_init(struct rmnic_ctrl *ctrl);
 void rmnic_ctrl_event(struct rmnic_ctrl *ctrl, bool alone);
-bool rmnic_ctrl_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd);
+
+/* late.c */
+void rmnic_late_init(struct rmnic_ctrl *ctrl);
+bool rmnic_cmd_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd);
 void rmnic_ctrl_watch(struct rmnic_ctrl *ctrl);
+
+
+static inline unsigned int rmnic_ctrl_nr_queues(const struct rmnic_ctrl *ctrl)
+{
+	return ctrl->nr_out + ctrl->nr_in;
+}
 
 static inline bool rmnic_ctrl_failing(const struct rmnic_ctrl *ctrl)
 {
@@ -358,6 +368,14 @@ void rmnic_iod_quarantine(struct rmnic_ctrl *ctrl, struct request *rq);
 
 /* users.c */
 void rmnic_disk_swapoff(struct rmnic_ctrl *ctrl);
+
+/* power.c */
+extern const struct pci_error_handlers rmnic_err_handlers;
+extern const struct dev_pm_ops rmnic_pm_ops;
+int rmnic_power_init(void);
+void rmnic_power_exit(void);
+void rmnic_power_add(struct rmnic_ctrl *ctrl);
+void rmnic_power_remove(struct rmnic_ctrl *ctrl);
 
 /* pci.c */
 void rmnic_ctrl_release(struct rmnic_ctrl *ctrl);
