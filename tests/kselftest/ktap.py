@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the kernel's runner printed in the guest, as flat results: nothing missing, nothing twice."""
+import itertools
 import re
 
 RESULT = re.compile(r"^(ok|not ok) (\d+)(?: -)? ?(.*)$")
@@ -69,5 +70,6 @@ def parse(lines, expected):
 
 
 def complaints(console):
-    """Lines of the console by which the kernel says that it is broken."""
-    return [line.strip() for line in console if COMPLAINT.search(line)]
+    """Lines of the console by which the kernel says that it is broken, up to its end."""
+    lines = list(itertools.takewhile(lambda line: "reboot: Power down" not in line, console))
+    return [line.strip() for line in lines if COMPLAINT.search(line)]

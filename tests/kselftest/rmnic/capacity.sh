@@ -33,6 +33,7 @@ wild() {
 	old=$(sectors)
 	swap_on
 	load_start memory 32 2 12
+	touch "$RMNIC_RUN/faults"
 	host set rm0 x-lie-capacity 1152921504606846976 >/dev/null || fail "the device cannot lie about its capacity"
 	# The event makes the driver look.
 	host set rm0 capacity $((old * 512 + 67108864)) >/dev/null || fail "the device does not take a new capacity"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# lying.sh - a device that breaks its contract: logged, reset, and the data intact
+# lying.sh - DRV-1: a device that breaks its contract: logged, reset, and the data intact
 . ./rmnic_lib.sh
 
 # lie KIND WHAT: completions of that kind (x-fault-cqe) under paging load.
@@ -10,11 +10,11 @@ lie() {
 	need_host
 	resets=$(stat resets)
 	swap_on
-	load_start memory 48 4 16
+	load_start memory 24 2 8
 	fault cqe "$1"
-	fault cqe-nth 50
+	fault cqe-nth 20
 	wait_until 60 reset_or_said "$resets" || fail "neither a message of the driver nor a reset after $2"
-	load_progress 2000 60
+	load_progress 1000 60
 	load_verify
 	no_io_error
 	kernel_said 'rmnic' || fail "the driver logged nothing about $2"

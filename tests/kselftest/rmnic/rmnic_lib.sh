@@ -23,6 +23,10 @@ skip() { note "SKIP $*"; echo "$*" >"$RMNIC_RUN/skip"; exit 4; }
 
 plan() {
 	mkdir -p "$RMNIC_RUN"
+	# A test before this one may have been ended by the runner, in the middle of a fault.
+	touch "$RMNIC_RUN/faults"
+	take_back
+	grep -q live /sys/bus/pci/drivers/rmnic/*/rmnic/state 2>/dev/null || rmmod rmnic 2>/dev/null
 	echo "TAP version 13"
 	echo "1..$1"
 }
@@ -71,11 +75,10 @@ equal() { [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"; }
 
 # wait_until SECONDS COMMAND...: for states that the kernel announces nowhere.
 wait_until() {
-	local tries=$(($1 * 10))
+	local end=$(($(date +%s) + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
+		[ "$(date +%s)" -lt $end ] || return 1
 		sleep 0.1
 	done
 }
@@ -100,6 +103,14 @@ need_device() {
 	[ "$(cat "$DEVICE/rmnic/state")" = live ] || fail "the driver calls the device '$(cat "$DEVICE/rmnic/state")'"
 }
 
+# driver_with PARAMETERS...: load it anew with these.
+driver_with() {
+	need_device
+	rmmod rmnic
+	modprobe rmnic "$@"
+	need_device
+}
+
 need_host() { command -v host >/dev/null || skip "no 'host': the host cannot be asked to act on this machine"; }
 
 # stat NAME: a counter of the device, which the driver reads by READ_STATS.
@@ -111,11 +122,15 @@ stat() {
 }
 
 # fault KNOB VALUE: the x-fault- properties of -device rmnic,help
-fault() { host set rm0 "x-fault-$1" "$2" >/dev/null || fail "the device does not take the fault $1=$2"; }
+fault() { touch "$RMNIC_RUN/faults"; host set rm0 "x-fault-$1" "$2" >/dev/null || fail "the device does not take the fault $1=$2"; }
+
+# The fault of one completion has happened: the device has taken it back.
+fault_done() { host get rm0 x-fault-cqe-nth | grep -q '"return":0}'; }
 
 faults_clear() {
 	local knob
-	command -v host >/dev/null || return 0
+	[ -e "$RMNIC_RUN/faults" ] && command -v host >/dev/null || return 0
+	rm "$RMNIC_RUN/faults"
 	for knob in cqe-nth cqe drop-irq-nth delay-us nth permille status rpn-count rpn opcode; do
 		host set rm0 x-fault-$knob 0 >/dev/null 2>&1
 	done
@@ -193,11 +208,13 @@ take_back() {
 	faults_clear
 	if [ -e "$RMNIC_RUN/load.pid" ]; then
 		kill -KILL "$(cat "$RMNIC_RUN/load.pid")" 2>/dev/null
-		cat $RMNIC_GROUP/cgroup.procs 2>/dev/null | xargs -r kill -KILL 2>/dev/null
-		wait_until 20 load_group_empty || note "the load cannot be killed"
 		rm -f "$RMNIC_RUN/load.pid"
 	fi
-	awk '$1 ~ /^\/dev\/rmnic/ { print $1 }' /proc/swaps | xargs -r -n 1 swapoff 2>&1 | sed 's/^/# /'
+	if [ -d $RMNIC_GROUP ]; then
+		xargs -r kill -KILL <$RMNIC_GROUP/cgroup.procs 2>/dev/null
+		wait_until 20 load_group_empty || note "the load cannot be killed"
+	fi
+	awk '$1 ~ /^\/dev\/rmnic[0-9]+$/ { print $1 }' /proc/swaps | xargs -r -n 1 swapoff 2>&1 | sed 's/^/# /'
 	umount /tmp/rmnic_mnt 2>/dev/null
 	rmdir $RMNIC_GROUP 2>/dev/null
 	return 0

@@ -63,6 +63,6 @@ hibernation_refused() {
 
 plan 3
 run_case idle "suspend to idle under paging load"
-run_case memory "suspend to RAM under paging load: the device is reset by it"
 run_case hibernation_refused "hibernation is refused"
+run_case memory "suspend to RAM under paging load: the device is reset by it"
 finish

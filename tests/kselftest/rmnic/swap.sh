@@ -17,18 +17,33 @@ pressure() {
 	at_least "pages in" $(($(stat pages_in) - in)) 10000
 }
 
-# Each CPU pages by queue pairs of its own where the device has enough.
+# The page-in pair that completed most since the counts in the file were taken, which are renewed.
+busiest_pair() {
+	awk '$2 == "in" { print $1, $12 }' /sys/kernel/debug/rmnic/*/queues >"$1.new"
+	[ ! -e "$1" ] || awk 'NR == FNR { old[$1] = $2; next }
+		$2 - old[$1] > most { most = $2 - old[$1]; pair = $1 } END { print pair }' "$1" "$1.new"
+	mv "$1.new" "$1"
+}
+
+# Each CPU pages by a pair of its own where there are enough of them.
 every_cpu() {
-	local cpu in
+	local cpu in pairs
 	need_device
+	pairs=$(awk '$2 == "in"' /sys/kernel/debug/rmnic/*/queues | wc -l)
+	at_least "page-in pairs" "$pairs" 2
 	swap_on
+	busiest_pair "$RMNIC_RUN/pairs"
 	for cpu in $(seq 0 $(($(nproc) - 1))); do
 		in=$(stat pages_in)
 		LOAD_CPUS=$(printf %x $((1 << cpu))) load_start memory 24 1 8
 		load_progress 3000
 		load_verify
 		at_least "pages in with CPU $cpu" $(($(stat pages_in) - in)) 1000
+		busiest_pair "$RMNIC_RUN/pairs" >>"$RMNIC_RUN/used"
 	done
+	note "page-in pairs used: $(tr '\n' ' ' <"$RMNIC_RUN/used")"
+	equal "different page-in pairs used" "$(sort -u "$RMNIC_RUN/used" | wc -l)" \
+		"$((pairs < $(nproc) ? pairs : $(nproc)))"
 }
 
 # swapoff brings every page home while its owner goes on changing them.
@@ -69,7 +84,7 @@ discard_at_swapon() {
 
 plan 4
 run_case pressure "twice as many processes as CPUs page and verify"
-run_case every_cpu "each CPU in turn pages and verifies"
+run_case every_cpu "each CPU in turn pages, by a queue pair of its own"
 run_case off_under_load "swapoff under load brings every page home and frees it"
 run_case discard_at_swapon "swapon -d discards the area and the discards are counted"
 finish
