@@ -333,7 +333,6 @@ void rmnic_late_init(struct rmnic_ctrl *ctrl);
 bool rmnic_cmd_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd);
 void rmnic_ctrl_watch(struct rmnic_ctrl *ctrl);
 
-
 static inline unsigned int rmnic_ctrl_nr_queues(const struct rmnic_ctrl *ctrl)
 {
 	return ctrl->nr_out + ctrl->nr_in;

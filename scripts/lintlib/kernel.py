@@ -13,9 +13,11 @@ QEMU_CHECKPATCH = "build/qemu-7.2/src/scripts/checkpatch.pl"
 
 # A module outside the tree has no MAINTAINERS entry and serves several kernels, for which its
 # compat.h has typedefs.
-# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant, MACRO_ARG_REUSE minds tables.
+# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant, MACRO_ARG_REUSE minds tables,
+# STATIC_CONST_CHAR_ARRAY an environment, whose type is the kernel's.
 KERNEL_IGNORED = ("FILE_PATH_CHANGES", "LINUX_VERSION_CODE", "CONFIG_DESCRIPTION",
-                  "CONSTANT_COMPARISON", "NEW_TYPEDEFS", "MACRO_ARG_REUSE")
+                  "CONSTANT_COMPARISON", "NEW_TYPEDEFS", "MACRO_ARG_REUSE",
+                  "STATIC_CONST_CHAR_ARRAY")
 # A test in user space touches memory for the touch's own sake, and names files of /proc.
 USER_IGNORED = ("VOLATILE", "EMBEDDED_FUNCTION_NAME")
 # checkpatch knows that TRACE_EVENT() is laid out otherwise only inside its own tree.

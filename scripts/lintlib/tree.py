@@ -115,7 +115,27 @@ def python(sources):
     return problems
 
 
+def documents(sources):
+    """Functions and files that the documents name exist."""
+    code = "\n".join(sources.text(p) or "" for p in sources.under(
+        "guest-driver", "host-backend", "qemu-dev", "spec/include", suffixes={".c", ".h"}))
+    names = {p.name for p in sources.paths}
+    problems = []
+    for path in sources.paths:
+        if path.suffix != ".md" or path.parts[0] == "spec":
+            continue
+        for number, line in enumerate((sources.text(path) or "").splitlines(), 1):
+            problems += [f"{path}:{number}: there is no function {name}()"
+                         for name in re.findall(r"`((?:rmnic|local)_\w+)\(\)`", line)
+                         if not re.search(rf"\b{name}\(", code)]
+            problems += [f"{path}:{number}: there is no file {name}"
+                         for name in re.findall(r"`(?:[\w-]+/)*(\w[\w-]*\.[chs]h?)`", line)
+                         if name not in names]
+    return problems
+
+
 CHECKS = {
+    "tree-documents": documents,
     "tree-spdx": spdx,
     "tree-sizes": sizes,
     "tree-machine": machine,
