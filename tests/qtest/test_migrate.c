@@ -27,6 +27,18 @@ static bool migrated(Rig *rig)
     return migration_is(rig, "completed");
 }
 
+/* How often the source has looked for what was dirtied while it sent. */
+static int64_t migration_rounds(Rig *rig)
+{
+    QDict *rsp = qtest_qmp(rig->qts, "{ 'execute': 'query-migrate' }");
+    QDict *info = qdict_get_qdict(rsp, "return");
+    QDict *ram = qdict_haskey(info, "ram") ? qdict_get_qdict(info, "ram") : NULL;
+    int64_t rounds = ram ? qdict_get_try_int(ram, "dirty-sync-count", 0) : 0;
+
+    qobject_unref(rsp);
+    return rounds;
+}
+
 static char *error_of(QDict *rsp)
 {
     char *desc = NULL;
@@ -83,6 +95,27 @@ static void check_pages(Pair *in, uint64_t page, uint32_t first, uint32_t n, uin
     }
 }
 
+/*
+ * 16 MiB of pages written anew, all from one page of the guest's: as long as this is done over
+ * and over, the migration finds too much to send to come to its end.
+ */
+static void churn(Pair *out, uint64_t page)
+{
+    uint64_t list = rig_alloc(out->rig, RMNIC_PAGE_SIZE);
+
+    page_fill(out->rig, page, 1);
+    for (int i = 0; i < 512; i++) {
+        qtest_writeq(out->rig->qts, list + i * 8, page);
+    }
+    for (uint32_t rpn = 20480; rpn < 24576; rpn += 512) {
+        struct rmnic_sqe sqe = sqe_io(RMNIC_OP_PAGE_OUT, rpn, 512, list);
+
+        sqe.flags = RMNIC_SQE_F_LIST;
+        g_assert_cmphex(pair_status(out, &sqe), ==, RMNIC_SC_OK);
+    }
+    out->rig->free = list;
+}
+
 /* Pages are written before and while the migration runs; the queues are used before and after. */
 static void migrate_live(const char *props, const char *target_props, bool hotplugged)
 {
@@ -91,6 +124,7 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     Rig *from = hotplugged ? rig_start_bare("-machine q35") : rig_start(props, NULL), *to;
     Pair admin, out, in;
     uint64_t page, back, uuid;
+    uint32_t generation = 0;
 
     if (hotplugged) {
         /* pcie.0 takes no hot plug; a device added before the machine runs is cold-plugged. */
@@ -113,21 +147,29 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     back = rig_alloc(from, 50 * RMNIC_PAGE_SIZE);
     uuid = rig_reg64(from, RMNIC_REG_UUID);
     write_pages(&out, page, 0, PAGES, 1000);
-    /* Slow, so that the pages below are dirtied while it runs. */
+    /* Slow, and with no leave to stop the VM, as long as pages are dirtied. */
     error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate-set-parameters', "
-                               "'arguments': { 'max-bandwidth': 2000000 } }"));
+                               "'arguments': { 'max-bandwidth': 16000000, "
+                               "'downtime-limit': 1 } }"));
     g_assert_cmpstr(error, ==, NULL);
     error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate', "
                                "'arguments': { 'uri': %s } }", uri));
     g_assert_cmpstr(error, ==, NULL);
-    write_pages(&out, page, 0, 50, 9000);
+    /* Each of these was sent before it is written for the last time. */
+    for (; migration_rounds(from) < 3; generation++) {
+        g_assert_false(migrated(from)); /* nor failed */
+        churn(&out, page);
+        write_pages(&out, page, 0, 50, 9000 + 100 * generation);
+    }
+    write_pages(&out, page, 0, 50, 9000 + 100 * generation);
     write_pages(&out, page, PAGES, 50, 1000);
     pair_do(&out, RMNIC_OP_FREE, 60 * 37, 1, 0);
     /* Into guest memory that has very likely been sent already. */
     pair_do(&in, RMNIC_OP_PAGE_IN, 70 * 37, 1, back);
     g_assert_false(migrated(from));
     error = error_of(qtest_qmp(from->qts, "{ 'execute': 'migrate-set-parameters', "
-                               "'arguments': { 'max-bandwidth': 2000000000 } }"));
+                               "'arguments': { 'max-bandwidth': 2000000000, "
+                               "'downtime-limit': 1000 } }"));
     g_assert_cmpstr(error, ==, NULL);
     RIG_WAIT(migrated(from));
     qtest_qmp_eventwait(to->qts, "RESUME");
@@ -138,7 +180,7 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     g_assert_cmphex(rig_reg(to, RMNIC_REG_STATUS), ==, RMNIC_STATUS_READY);
     g_assert_cmphex(rig_reg64(to, RMNIC_REG_UUID), ==, uuid);
     g_assert_true(page_is(to, back, 1000 + 70));
-    check_pages(&in, page, 0, 50, 9000);
+    check_pages(&in, page, 0, 50, 9000 + 100 * generation);
     check_pages(&in, page, 50, 10, 1000);
     check_pages(&in, page, 61, PAGES + 50 - 61, 1000);
     pair_do(&in, RMNIC_OP_PAGE_IN, 60 * 37, 1, page);
@@ -146,7 +188,8 @@ static void migrate_live(const char *props, const char *target_props, bool hotpl
     write_pages(&out, page, 0, 20, 5000);
     check_pages(&in, page, 0, 20, 5000);
     /* The statistics came along: pages written on both sides, pages read there. */
-    g_assert_cmpuint(rig_stat(to, "pages-out"), ==, PAGES + 100 + 20);
+    g_assert_cmpuint(rig_stat(to, "pages-out"), ==,
+                     PAGES + 50 * (generation + 2) + 4096 * generation + 20);
     g_assert_cmpuint(rig_stat(to, "pages-freed"), ==, 1);
     rig_stop(from);
     rig_stop(to);
