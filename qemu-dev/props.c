@@ -66,8 +66,9 @@ static bool rmnic_check_size(RmnicState *s, Error **errp)
 
 static bool rmnic_check_queues(RmnicState *s, Error **errp)
 {
-    if (s->queues < 1 || s->queues > RMNIC_MAX_QPAIRS) {
-        error_setg(errp, "rmnic: queues=%u is out of range (1-%u)", s->queues, RMNIC_MAX_QPAIRS);
+    /* A pair carries one direction: with fewer than two a driver could not page both ways. */
+    if (s->queues < 2 || s->queues > RMNIC_MAX_QPAIRS) {
+        error_setg(errp, "rmnic: queues=%u is out of range (2-%u)", s->queues, RMNIC_MAX_QPAIRS);
         return false;
     }
     if (s->queue_depth < RMNIC_MIN_DEPTH || s->queue_depth > RMNIC_MAX_DEPTH ||
