@@ -50,7 +50,9 @@ every_cpu() {
 off_under_load() {
 	local i stored
 	need_device
+	blkdiscard $RMNIC_DISK
 	stored=$(stat pages_stored)
+	at_most "pages of an empty device" "$stored" 0
 	for i in 1 2 3; do
 		swap_on
 		load_start memory 48 4 16
