@@ -37,7 +37,7 @@ wild() {
 	host set rm0 x-lie-capacity 1152921504606846976 >/dev/null || fail "the device cannot lie about its capacity"
 	# The event makes the driver look.
 	host set rm0 capacity $((old * 512 + 67108864)) >/dev/null || fail "the device does not take a new capacity"
-	wait_until 10 kernel_said 'rmnic.*capacity' || fail "the driver said nothing about a wild capacity"
+	wait_until 10 kernel_said 'rmnic.*capacity of [0-9]+ pages is' || fail "the driver said nothing about a wild capacity"
 	host set rm0 x-lie-capacity 0 >/dev/null
 	at_most "sectors of the disk" "$(sectors)" $((old + 131072))
 	load_progress 1000

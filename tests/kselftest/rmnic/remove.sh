@@ -88,7 +88,7 @@ unplug_swap() {
 	swap_on
 	load_start memory 32 4 12
 	at_least "pages on the device" "$(stat pages_stored)" 2000
-	echo max >$RMNIC_GROUP/memory.max
+	load_limit max
 	unplug
 	[ ! -e "$RMNIC_RUN/udev.pid" ] || kill "$(cat "$RMNIC_RUN/udev.pid")"
 	! grep -q '^/dev/rmnic' /proc/swaps || fail "the swap area is still there: $(cat /proc/swaps)"

@@ -148,12 +148,24 @@ swap_on() {
 
 swap_pages() { awk -v name="pswp$1" '$1 == name { print $2 }' /proc/vmstat; }
 
+# load_limit MIB|max: the soft limit makes it page; a hard one alone would have processes killed
+# while their pages are still on the way to a busy device.
+load_limit() {
+	if [ "$1" = max ]; then
+		echo max >$RMNIC_GROUP/memory.max
+		echo max >$RMNIC_GROUP/memory.high
+	else
+		echo "$(($1 + 64))M" >$RMNIC_GROUP/memory.max
+		echo "$1M" >$RMNIC_GROUP/memory.high
+	fi
+}
+
 # load_start WHAT MIB PROCS [LIMIT_MIB]: see rmnic_load.c; the limit makes the kernel page.
 # LOAD_CPUS is the mask of CPUs it may use.
 load_start() {
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir -p $RMNIC_GROUP
-	echo "${4:-$(($2 * 4))}M" >$RMNIC_GROUP/memory.max
+	load_limit "${4:-$(($2 * 4))}"
 	rm -f "$RMNIC_RUN/counter" "$RMNIC_RUN/load"
 	# The process enters the group itself, so that no page of it is charged elsewhere.
 	sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' $RMNIC_GROUP \
