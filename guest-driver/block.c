@@ -54,6 +54,7 @@ static blk_status_t rmnic_request_prepare(struct rmnic_ctrl *ctrl, struct reques
 {
 	struct rmnic_iod *iod = blk_mq_rq_to_pdu(rq);
 	struct rmnic_cmd *cmd = &iod->cmd;
+	int err;
 
 	if (!(rq->rq_flags & RQF_DONTPREP)) {
 		iod->retries = 0;
@@ -81,9 +82,10 @@ static blk_status_t rmnic_request_prepare(struct rmnic_ctrl *ctrl, struct reques
 	cmd->sqe.npages = cpu_to_le32(cmd->npages);
 	if (!rmnic_pages_claim(ctrl, cmd->rpn, cmd->npages))
 		return BLK_STS_RESOURCE;
-	if (rmnic_rq_has_data(rq) && rmnic_iod_map(ctrl, rq)) {
+	err = rmnic_rq_has_data(rq) ? rmnic_iod_map(ctrl, rq) : 0;
+	if (err) {
 		rmnic_pages_release(ctrl, cmd->rpn, cmd->npages);
-		return BLK_STS_RESOURCE;
+		return err == -EINVAL ? BLK_STS_IOERR : BLK_STS_RESOURCE;
 	}
 	if (cmd->opcode != RMNIC_OP_PAGE_IN)
 		rmnic_pages_forget_frees(ctrl, cmd->rpn, cmd->npages);

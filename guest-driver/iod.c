@@ -72,6 +72,7 @@ int rmnic_iod_map(struct rmnic_ctrl *ctrl, struct request *rq)
 	struct req_iterator iter;
 	struct bio_vec bv;
 	u32 page = 0;
+	int err = -ENOMEM;
 
 	iod->nmaps = 0;
 	rq_for_each_bvec(bv, rq, iter) {
@@ -80,8 +81,14 @@ int rmnic_iod_map(struct rmnic_ctrl *ctrl, struct request *rq)
 
 		if (!left)
 			break;
-		if ((bv.bv_len | bv.bv_offset) & (RMNIC_PAGE_SIZE - 1))
+		if (unlikely((bv.bv_len | bv.bv_offset) & (RMNIC_PAGE_SIZE - 1))) {
+			/* Waiting would not mend it: the request fails, and says why. */
+			dev_err_ratelimited(ctrl->dev,
+					    "request at sector %llu refused: its memory (offset %u, %u bytes) is not in whole 4 KiB pages\n",
+					    blk_rq_pos(rq), bv.bv_offset, bv.bv_len);
+			err = -EINVAL;
 			goto unmap;
+		}
 		bv.bv_len = n << RMNIC_PAGE_SHIFT;
 		addr = dma_map_bvec(ctrl->dev, &bv, rq_dma_dir(rq), 0);
 		if (dma_mapping_error(ctrl->dev, addr))
@@ -103,7 +110,7 @@ int rmnic_iod_map(struct rmnic_ctrl *ctrl, struct request *rq)
 unmap:
 	rmnic_iod_unmap_some(ctrl, rq, iod->nmaps);
 	iod->nmaps = 0;
-	return -ENOMEM;
+	return err;
 }
 
 /*

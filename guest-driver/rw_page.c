@@ -155,8 +155,11 @@ static bool rmnic_page_suits(struct page *page, enum req_op op)
 }
 
 /*
- * A page-in is normally complete on return, its page up to date and unlocked; a page-out is
- * under way. An error means that nothing was done. Sleeps not.
+ * A page-in is complete on return, its page up to date and unlocked, or unlocked and failed; a
+ * page-out is under way. An error means that nothing was done. A page-in may sleep.
+ *
+ * INVARIANT: a page-in is waited for. do_swap_page() takes a page that is still locked for
+ * somebody else's: it would drop its reference under the DMA, or read the page once more.
  */
 int rmnic_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
 		  enum req_op op)
@@ -193,6 +196,9 @@ int rmnic_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
 	}
 	rmnic_ctrl_watch(ctrl);
 	rmnic_queue_kick(pool->queue);
+	/* After the spin the interrupt, or the ladder for late commands, unlocks it. */
+	if (!write)
+		wait_on_page_locked(page);
 	return 0;
 }
 
