@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "engine/rmp_client.h"
+
+#include <string.h>
+
+#include "engine/rmp_client_internal.h"
+
+#define OWNER(t, type, member) ((type *)(void *)((uint8_t *)(t) - offsetof(type, member)))
+#define TIMERS_A_POLL 64
+#define LOST_ATTEMPTS 4   /* unheard of all the while: the session is in doubt */
+#define HOLE_ATTEMPTS 6   /* of a page, while small answers come: the MTU is in doubt */
+
+/* --- Creation ------------------------------------------------------------------------------- */
+
+static void *get_memory(const struct rmnic_rmp_client *c, size_t bytes)
+{
+	return c->cfg.env.ops->alloc(c->cfg.env.arg, bytes);
+}
+
+struct rmnic_rmp_client *rmnic_rmp_client_create(const struct rmnic_rmp_client_config *cfg)
+{
+	struct rmnic_rmp_client *c;
+
+	if (!cfg->max_peers || cfg->max_peers > 256 || !cfg->max_calls || cfg->max_calls > 32768 ||
+	    cfg->max_mtu < RMNIC_RMP_MIN_MTU || cfg->max_mtu > RMNIC_RMP_MAX_MTU ||
+	    cfg->rx_budget < RMNIC_PAGE_SIZE || !cfg->epoch)
+		return NULL;
+	c = cfg->env.ops->alloc(cfg->env.arg, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->cfg = *cfg;
+	c->nslots = cfg->max_calls + cfg->max_peers;
+	c->timers.max = c->nslots + cfg->max_peers;
+	c->peers = get_memory(c, sizeof(*c->peers) * cfg->max_peers);
+	c->slots = get_memory(c, sizeof(*c->slots) * c->nslots);
+	c->free_slots = get_memory(c, sizeof(*c->free_slots) * c->nslots);
+	c->timers.heap = get_memory(c, sizeof(*c->timers.heap) * (c->timers.max + 1));
+	if (!c->peers || !c->slots || !c->free_slots || !c->timers.heap) {
+		rmnic_rmp_client_destroy(c);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < c->nslots; i++)
+		c->free_slots[c->nfree++] = c->nslots - 1 - i;
+	/* RMP-5: counts on from a random place; the lower 16 bits are the slot. */
+	c->next_id = cfg->env.ops->random(cfg->env.arg) >> 17;
+	rmnic_crc32c_init(&c->crc, false);
+	return c;
+}
+
+void rmnic_rmp_client_destroy(struct rmnic_rmp_client *c)
+{
+	struct rmnic_env env;
+
+	if (!c)
+		return;
+	env = c->cfg.env;
+	env.ops->free(env.arg, c->timers.heap);
+	env.ops->free(env.arg, c->free_slots);
+	env.ops->free(env.arg, c->slots);
+	env.ops->free(env.arg, c->peers);
+	env.ops->free(env.arg, c);
+}
+
+uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
+			      const struct rmnic_addr addr[RMNIC_LANES], const uint8_t *uuid)
+{
+	struct rmnic_peer *p;
+
+	if (c->npeers == c->cfg.max_peers)
+		return UINT32_MAX;
+	p = &c->peers[c->npeers];
+	p->index = c->npeers++;
+	p->retry.kind = RMNIC_TIMER_PEER;
+	memcpy(p->addr, addr, sizeof(p->addr));
+	if (uuid) {
+		memcpy(p->uuid, uuid, 16);
+		p->uuid_known = true;
+	}
+	rmnic_peer_greet(c, p);
+	return p->index;
+}
+
+/* --- Sending ---------------------------------------------------------------------------------- */
+
+enum rmnic_lane rmnic_call_lane(const struct rmnic_rmp_call *call)
+{
+	/* RMP-27 */
+	return call->type == RMNIC_RMP_READ ? RMNIC_LANE_IN : RMNIC_LANE_OUT;
+}
+
+static void page_released(void *arg)
+{
+	struct rmnic_rmp_call *call = arg;
+
+	if (--call->tx_refs || call->state != RMNIC_CALL_LEAVING)
+		return;
+	call->state = RMNIC_CALL_IDLE;
+	if (call->idle)
+		call->idle(call);
+}
+
+static void send_one(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
+		     const struct rmnic_tx *tx)
+{
+	const struct rmnic_peer *p = &c->peers[call->peer];
+	enum rmnic_lane lane = rmnic_call_lane(call);
+
+	if (c->cfg.net.ops->send(c->cfg.net.arg, lane, &p->addr[lane], tx)) {
+		c->counters.tx++;
+		return;
+	}
+	c->counters.tx_failed++;
+	if (tx->release)
+		tx->release(tx->release_arg);
+}
+
+/* RMP-24: the segments of an attempt carry its stamp, all the same. */
+static void send_page(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
+		      struct rmnic_rmp_msg *m)
+{
+	const struct rmnic_peer *p = &c->peers[call->peer];
+	uint8_t head[RMNIC_RMP_HDR_SIZE];
+	uint32_t len;
+
+	m->total = RMNIC_PAGE_SIZE;
+	m->crc = call->crc;
+	call->tx_refs++; /* one of our own: idle() must not come in between */
+	for (m->offset = 0; m->offset < m->total; m->offset += len) {
+		struct rmnic_tx tx = {
+			.head = head,
+			.head_len = sizeof(head),
+			.data = (const uint8_t *)call->body + m->offset,
+			.release = page_released,
+			.release_arg = call,
+		};
+
+		len = m->total - m->offset < p->segment ? m->total - m->offset : p->segment;
+		tx.data_len = len;
+		rmnic_rmp_encode(&c->crc, head, m, len, p->boot_id);
+		call->tx_refs++;
+		c->counters.segments++;
+		send_one(c, call, &tx);
+	}
+	page_released(call);
+}
+
+static void send_body(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
+		      struct rmnic_rmp_msg *m)
+{
+	const struct rmnic_peer *p = &c->peers[call->peer];
+	uint8_t out[RMNIC_RMP_HDR_SIZE + RMNIC_PAGE_SIZE];
+	struct rmnic_tx tx = { .head = out, .head_len = RMNIC_RMP_HDR_SIZE + call->body_len };
+	uint64_t boot = call->type == RMNIC_RMP_HELLO ? 0 : p->boot_id;
+
+	if (call->body_len)
+		memcpy(out + RMNIC_RMP_HDR_SIZE, call->body, call->body_len);
+	if (call->type == RMNIC_RMP_WRITE_FILLED) {
+		m->flags |= RMNIC_RMP_F_FILLED;
+		m->total = call->body_len;
+		m->crc = call->crc;
+		rmnic_rmp_encode(&c->crc, out, m, call->body_len, boot);
+	} else {
+		rmnic_rmp_encode_body(&c->crc, out, m, out + RMNIC_RMP_HDR_SIZE, call->body_len,
+				      boot);
+	}
+	send_one(c, call, &tx);
+}
+
+void rmnic_call_send(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	struct rmnic_peer *p = &c->peers[call->peer];
+	uint64_t now = rmnic_env_now(&c->cfg.env);
+	uint32_t stamp = rmnic_rtt_stamp(now);
+	struct rmnic_rmp_msg m = {
+		.type = call->type,
+		.flags = call->flags | (call->attempt ? RMNIC_RMP_F_RETRANSMIT : 0),
+		.request = call->id,
+		.handle = call->handle,
+		.rpn = call->rpn,
+		.version = call->version,
+		.session = call->type == RMNIC_RMP_HELLO ? 0 : p->session,
+		.epoch = c->cfg.epoch,
+	};
+
+	/* RMP-24: no two attempts of a request have one stamp. */
+	if (call->attempt && stamp == call->stamp)
+		stamp = (stamp + 1) & 0xffffff;
+	c->counters.retransmits += call->attempt != 0;
+	m.stamp = call->stamp = stamp;
+	if (!call->attempt)
+		call->first_sent = now;
+	call->sent = now;
+	call->state = RMNIC_CALL_SENT;
+	call->backing_off = false;
+	call->retry_at = now + rmnic_rtt_timeout(&p->rtt[rmnic_call_lane(call)], call->attempt);
+	call->attempt++;
+	rmnic_call_arm(c, call);
+	if (call->type == RMNIC_RMP_WRITE)
+		send_page(c, call, &m);
+	else
+		send_body(c, call, &m);
+}
+
+/* --- Windows (RMP-25, RMP-26, RMP-28) ----------------------------------------------------------- */
+
+static uint32_t cost_of(const struct rmnic_rmp_call *call)
+{
+	return call->type == RMNIC_RMP_READ || call->type == RMNIC_RMP_WRITE ? RMNIC_PAGE_SIZE : 0;
+}
+
+static bool take_room(struct rmnic_rmp_client *c, struct rmnic_peer *p, struct rmnic_rmp_call *call)
+{
+	uint32_t cost = cost_of(call);
+	uint32_t window = p->credit < p->cwnd ? p->credit : p->cwnd;
+
+	if (call->cost || !cost)
+		return true;
+	if (call->type == RMNIC_RMP_READ) {
+		if (c->in_bytes + cost > c->cfg.rx_budget) {
+			c->starved = true;
+			return false;
+		}
+		c->in_bytes += cost;
+	} else {
+		/* One page may always be under way, or a window of nothing would last. */
+		if (p->out_bytes && p->out_bytes + cost > window)
+			return false;
+		p->out_bytes += cost;
+	}
+	call->cost = cost;
+	return true;
+}
+
+static void give_room(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	if (call->type == RMNIC_RMP_READ)
+		c->in_bytes -= call->cost;
+	else
+		c->peers[call->peer].out_bytes -= call->cost;
+	call->cost = 0;
+}
+
+void rmnic_peer_pump(struct rmnic_rmp_client *c, struct rmnic_peer *p)
+{
+	if (p->state != RMNIC_PEER_READY || p->pumping)
+		return;
+	p->pumping = true; /* calls that end in here submit others: the loop sees them */
+	for (int lane = 0; lane < RMNIC_LANES; lane++) {
+		struct rmnic_rmp_call *call;
+
+		while ((call = p->wait_head[lane]) && p->state == RMNIC_PEER_READY) {
+			if (call->store_id && call->store_id != p->store_id) {
+				rmnic_call_finish(c, call, RMNIC_CALL_EMPTY);
+				continue;
+			}
+			if (!take_room(c, p, call))
+				break;
+			p->wait_head[lane] = call->next;
+			rmnic_call_send(c, call);
+		}
+	}
+	p->pumping = false;
+}
+
+/* Room has come free: for this server, and for page-ins of any that wait for it. */
+static void pump_all(struct rmnic_rmp_client *c, struct rmnic_peer *p)
+{
+	rmnic_peer_pump(c, p);
+	if (!c->starved || c->in_bytes + RMNIC_PAGE_SIZE > c->cfg.rx_budget)
+		return;
+	c->starved = false;
+	for (uint32_t i = 1; i <= c->npeers; i++)
+		rmnic_peer_pump(c, &c->peers[(p->index + i) % c->npeers]);
+}
+
+/* --- Calls ------------------------------------------------------------------------------------- */
+
+static void enter(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	uint32_t slot = c->free_slots[--c->nfree];
+
+	call->client = c;
+	call->id = c->next_id++ << 16 | slot;
+	c->slots[slot] = call;
+	call->attempt = 0;
+	call->cost = 0;
+	call->bad = call->busy = 0;
+	call->backing_off = call->hedged = false;
+	call->got_flags = 0;
+	call->retry_at = RMNIC_TIMER_NONE;
+	call->next = NULL;
+	memset(&call->segs, 0, sizeof(call->segs));
+}
+
+bool rmnic_rmp_client_submit(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	struct rmnic_peer *p = &c->peers[call->peer];
+	int lane = rmnic_call_lane(call);
+
+	if (call->state != RMNIC_CALL_IDLE || !c->nfree || call->peer >= c->npeers ||
+	    call->body_len > RMNIC_PAGE_SIZE)
+		return false;
+	enter(c, call);
+	call->state = RMNIC_CALL_WAITING;
+	if (p->wait_head[lane])
+		p->wait_tail[lane]->next = call;
+	else
+		p->wait_head[lane] = call;
+	p->wait_tail[lane] = call;
+	rmnic_call_arm(c, call);
+	rmnic_peer_pump(c, p);
+	return true;
+}
+
+void rmnic_call_submit_ctl(struct rmnic_rmp_client *c, struct rmnic_peer *p, uint8_t type,
+			   const void *body, uint32_t len, uint64_t timeout)
+{
+	struct rmnic_rmp_call *call = &p->ctl;
+
+	call->type = type;
+	call->peer = p->index;
+	call->body = body;
+	call->body_len = len;
+	call->deadline = rmnic_env_now(&c->cfg.env) + timeout;
+	enter(c, call); /* there is a slot for each peer beyond max_calls */
+	rmnic_call_send(c, call);
+}
+
+static void unwait(struct rmnic_peer *p, struct rmnic_rmp_call *call)
+{
+	int lane = rmnic_call_lane(call);
+	struct rmnic_rmp_call **at = &p->wait_head[lane], *before = NULL;
+
+	while (*at != call) {
+		before = *at;
+		at = &before->next;
+	}
+	*at = call->next;
+	if (p->wait_tail[lane] == call)
+		p->wait_tail[lane] = before;
+}
+
+/* Takes a call out of everything but the hands of those who still transmit it. */
+static void leave(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	uint32_t slot = (uint32_t)call->id & RMNIC_SLOT_MASK;
+
+	if (call->state == RMNIC_CALL_WAITING)
+		unwait(&c->peers[call->peer], call);
+	rmnic_timer_cancel(&c->timers, &call->timer);
+	c->slots[slot] = NULL;
+	c->free_slots[c->nfree++] = slot;
+	give_room(c, call);
+	call->id = 0;
+	call->state = RMNIC_CALL_LEAVING;
+}
+
+void rmnic_call_finish(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uint16_t status)
+{
+	struct rmnic_peer *p = &c->peers[call->peer];
+
+	leave(c, call);
+	call->status = status;
+	call->tx_refs++; /* done() first, then idle() */
+	call->done(call);
+	page_released(call);
+	pump_all(c, p);
+}
+
+void rmnic_rmp_client_cancel(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	struct rmnic_peer *p = &c->peers[call->peer];
+
+	if (call->state != RMNIC_CALL_WAITING && call->state != RMNIC_CALL_SENT)
+		return;
+	leave(c, call);
+	call->tx_refs++;
+	page_released(call);
+	pump_all(c, p);
+}
+
+/* --- Timers ------------------------------------------------------------------------------------ */
+
+static uint64_t hedge_at(const struct rmnic_rmp_client *c, const struct rmnic_rmp_call *call)
+{
+	uint64_t p99;
+
+	if (!c->cfg.hedge || call->hedged || call->type != RMNIC_RMP_READ ||
+	    call->state != RMNIC_CALL_SENT || (call->flags & RMNIC_RMP_F_HEDGE))
+		return RMNIC_TIMER_NONE;
+	p99 = rmnic_rtt_p99(&c->peers[call->peer].rtt[RMNIC_LANE_IN]);
+	return p99 ? call->first_sent + p99 : RMNIC_TIMER_NONE;
+}
+
+void rmnic_call_arm(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
+{
+	uint64_t due = call->retry_at, hedge = hedge_at(c, call);
+
+	if (hedge < due)
+		due = hedge;
+	if (call->deadline && call->deadline < due)
+		due = call->deadline;
+	if (due == RMNIC_TIMER_NONE)
+		rmnic_timer_cancel(&c->timers, &call->timer);
+	else
+		rmnic_timer_set(&c->timers, &call->timer, due);
+}
+
+/* No answer to the last attempt. */
+static void silence(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uint64_t now)
+{
+	struct rmnic_peer *p = &c->peers[call->peer];
+
+	if (call == &p->ctl) {
+		rmnic_call_send(c, call);
+		return;
+	}
+	if (p->state != RMNIC_PEER_READY) {
+		/* Sent again when the peer is ready. */
+		call->retry_at = RMNIC_TIMER_NONE;
+		rmnic_call_arm(c, call);
+		return;
+	}
+	if (now - p->shrunk > p->rtt[RMNIC_LANE_OUT].srtt) {
+		p->cwnd = p->cwnd / 2 > RMNIC_PAGE_SIZE ? p->cwnd / 2 : RMNIC_PAGE_SIZE;
+		p->shrunk = now;
+	}
+	rmnic_call_send(c, call);
+	if (call->attempt > LOST_ATTEMPTS && p->heard < call->first_sent)
+		rmnic_peer_lost(c, p);
+	else if (call->attempt > HOLE_ATTEMPTS && cost_of(call))
+		rmnic_peer_reprobe(c, p);
+}
+
+static void call_due(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uint64_t now)
+{
+	if (call->deadline && now >= call->deadline) {
+		rmnic_call_finish(c, call, RMNIC_CALL_UNREACHABLE);
+		return;
+	}
+	if (hedge_at(c, call) <= now) { /* RMP-31 */
+		call->hedged = true;
+		c->counters.hedges++;
+		rmnic_call_arm(c, call);
+		c->cfg.hedge(c->cfg.arg, call);
+		return;
+	}
+	if (now < call->retry_at)
+		rmnic_call_arm(c, call);
+	else if (call->backing_off && c->peers[call->peer].state == RMNIC_PEER_READY)
+		rmnic_call_send(c, call); /* RMP-30: BUSY was an answer, not a silence */
+	else
+		silence(c, call, now);
+}
+
+bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c)
+{
+	uint64_t now = rmnic_env_now(&c->cfg.env);
+	struct rmnic_timer *t;
+
+	for (int i = 0; i < TIMERS_A_POLL; i++) {
+		t = rmnic_timers_pop(&c->timers, now);
+		if (!t)
+			return false;
+		if (t->kind == RMNIC_TIMER_PEER)
+			rmnic_peer_greet(c, OWNER(t, struct rmnic_peer, retry));
+		else
+			call_due(c, OWNER(t, struct rmnic_rmp_call, timer), now);
+	}
+	return rmnic_timers_next(&c->timers) <= now;
+}
+
+uint64_t rmnic_rmp_client_deadline(const struct rmnic_rmp_client *c)
+{
+	return rmnic_timers_next(&c->timers);
+}
+
+/* --- Looking in ---------------------------------------------------------------------------------- */
+
+void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
+			   struct rmnic_peer_info *out)
+{
+	const struct rmnic_peer *p = &c->peers[peer];
+
+	memset(out, 0, sizeof(*out));
+	out->state = p->state;
+	out->refused = p->refused;
+	memcpy(out->uuid, p->uuid, 16);
+	out->boot_id = p->boot_id;
+	out->store_id = p->store_id;
+	out->max_version = p->max_version;
+	out->mtu = p->mtu;
+	out->slab_pages = p->slab_pages;
+	out->window = p->credit < p->cwnd ? p->credit : p->cwnd;
+	out->pressure = p->pressure;
+	for (int lane = 0; lane < RMNIC_LANES; lane++)
+		out->srtt[lane] = p->rtt[lane].srtt;
+}
+
+const struct rmnic_rmp_client_counters *rmnic_rmp_client_counters(const struct rmnic_rmp_client *c)
+{
+	return &c->counters;
+}
+
+const struct rmnic_crc32c *rmnic_rmp_client_crc(const struct rmnic_rmp_client *c)
+{
+	return &c->crc;
+}

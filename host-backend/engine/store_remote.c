@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "engine/store_remote.h"
+
+#include <string.h>
+
+#include "engine/store_remote_internal.h"
+
+#define TIMEOUT_NS UINT64_C(20000000000)
+
+static struct rmnic_remote *to_remote(const struct rmnic_store *store)
+{
+	return (struct rmnic_remote *)(uintptr_t)store;
+}
+
+void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to)
+{
+	/* Nothing comes after FENCED: this backend is not the device's any more. */
+	if (r->status == to || r->status == RMNIC_REMOTE_FENCED)
+		return;
+	r->status = to;
+	if (r->cfg.status_changed)
+		r->cfg.status_changed(r->cfg.arg);
+}
+
+static void peer_event(void *arg, uint32_t peer, enum rmnic_peer_state state)
+{
+	struct rmnic_remote *r = arg;
+
+	if (state == RMNIC_PEER_READY)
+		rmnic_remote_peer_up(r, peer);
+	else if (state == RMNIC_PEER_FENCED)
+		rmnic_remote_move(r, RMNIC_REMOTE_FENCED);
+}
+
+static uint16_t remote_flush(struct rmnic_store *store)
+{
+	(void)store; /* what was acknowledged is where it stays (CMD-14) */
+	return RMNIC_SC_OK;
+}
+
+static bool remote_idle(struct rmnic_store *store)
+{
+	struct rmnic_remote *r = to_remote(store);
+
+	rmnic_remote_reserve(r);
+	return rmnic_remote_tell(r);
+}
+
+static void remote_counters(const struct rmnic_store *store, struct rmnic_store_counters *out)
+{
+	*out = to_remote(store)->counters;
+}
+
+static const struct rmnic_store_ops remote_ops = {
+	.page_out = rmnic_remote_page_out,
+	.page_in = rmnic_remote_page_in,
+	.cancel = rmnic_remote_cancel,
+	.free = rmnic_remote_free_pages,
+	.zero = rmnic_remote_free_pages, /* a freed page reads as zeros */
+	.flush = remote_flush,
+	.idle = remote_idle,
+	.counters = remote_counters,
+};
+
+static bool get_memory(struct rmnic_remote *r)
+{
+	const struct rmnic_env *env = &r->cfg.env;
+
+	for (r->buckets = 16; r->buckets < r->cfg.max_ops; r->buckets *= 2)
+		;
+	r->nops = 2 * r->cfg.max_ops;
+	r->slabs = env->ops->alloc(env->arg, sizeof(*r->slabs) * r->state.nslabs);
+	r->peers = env->ops->alloc(env->arg, sizeof(*r->peers) * r->cfg.max_peers);
+	r->ops = env->ops->alloc(env->arg, sizeof(*r->ops) * r->nops);
+	r->writing = env->ops->alloc(env->arg, sizeof(*r->writing) * r->buckets);
+	r->copies = env->ops->alloc(env->arg, (size_t)RMNIC_PAGE_SIZE * r->cfg.max_ops);
+	r->tell = env->ops->alloc(env->arg, (r->state.npages / 64 + 1) * sizeof(uint64_t));
+	return r->slabs && r->peers && r->ops && r->writing && r->copies && r->tell;
+}
+
+static void set_up(struct rmnic_remote *r)
+{
+	for (uint32_t i = 0; i < r->nops; i++) {
+		struct rmnic_remote_op *o = &r->ops[i];
+
+		o->store = r;
+		o->out = i < r->cfg.max_ops;
+		if (o->out)
+			o->copy = r->copies + (size_t)i * RMNIC_PAGE_SIZE;
+		o->next = r->free_op[o->out];
+		r->free_op[o->out] = o;
+	}
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
+		r->peers[i].free_pages = UINT64_MAX;
+	for (uint64_t rpn = 0; rpn < r->state.npages; rpn++) {
+		uint64_t word = rmnic_state_page(&r->state, rpn);
+
+		if (word & RMNIC_STATE_PAGE_TELL)
+			rmnic_remote_tell_add(r, rpn);
+		r->counters.stored += (word & RMNIC_STATE_PAGE_KIND) == RMNIC_STATE_PAGE_HELD;
+	}
+}
+
+static const char *make_client(struct rmnic_remote *r)
+{
+	struct rmnic_rmp_client_config c = {
+		.env = r->cfg.env,
+		.net = r->cfg.net,
+		.epoch = rmnic_le32_get(r->state.hdr->epoch),
+		.max_peers = r->cfg.max_peers,
+		.max_calls = r->cfg.max_ops * (RMNIC_MEMBERS + 1) + RMNIC_REMOTE_ALLOCS +
+			     RMNIC_REMOTE_FREES * RMNIC_MEMBERS,
+		.max_mtu = r->cfg.max_mtu,
+		.rx_budget = r->cfg.rx_budget,
+		.arg = r,
+		.peer_event = peer_event,
+	};
+
+	memcpy(c.uuid, r->cfg.uuid, 16);
+	memcpy(c.device, r->cfg.device, 16);
+	memcpy(c.token, r->cfg.token, 32);
+	r->client = rmnic_rmp_client_create(&c);
+	return r->client ? NULL : "no memory for the RMP client, or a limit is out of range";
+}
+
+struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *cfg,
+					      const char **why)
+{
+	struct rmnic_remote *r = cfg->env.ops->alloc(cfg->env.arg, sizeof(*r));
+
+	if (!r) {
+		*why = "no memory for the store";
+		return NULL;
+	}
+	r->store.ops = &remote_ops;
+	r->cfg = *cfg;
+	if (!r->cfg.timeout_ns)
+		r->cfg.timeout_ns = TIMEOUT_NS;
+	if (!cfg->replicas || cfg->replicas > RMNIC_MEMBERS || !cfg->max_ops ||
+	    cfg->max_ops > 4096 || !cfg->max_peers || cfg->replicas > cfg->max_peers)
+		*why = "replicas, page operations or servers are out of range";
+	else if ((*why = rmnic_state_attach(&r->state, cfg->state, cfg->state_size,
+					    cfg->device)) != NULL)
+		;
+	else if (!get_memory(r))
+		*why = "no memory for the pages on their way";
+	else if ((*why = make_client(r)) == NULL) {
+		set_up(r);
+		if (!rmnic_remote_slabs_load(r))
+			r->status = RMNIC_REMOTE_DAMAGED;
+		return &r->store;
+	}
+	rmnic_store_remote_destroy(&r->store);
+	return NULL;
+}
+
+void rmnic_store_remote_destroy(struct rmnic_store *store)
+{
+	struct rmnic_remote *r = to_remote(store);
+	struct rmnic_env env;
+
+	if (!r)
+		return;
+	env = r->cfg.env;
+	rmnic_rmp_client_destroy(r->client);
+	env.ops->free(env.arg, r->tell);
+	env.ops->free(env.arg, r->copies);
+	env.ops->free(env.arg, r->writing);
+	env.ops->free(env.arg, r->ops);
+	env.ops->free(env.arg, r->peers);
+	env.ops->free(env.arg, r->slabs);
+	env.ops->free(env.arg, r);
+}
+
+struct rmnic_rmp_client *rmnic_store_remote_client(struct rmnic_store *store)
+{
+	return to_remote(store)->client;
+}
+
+enum rmnic_remote_status rmnic_store_remote_status(const struct rmnic_store *store,
+						   uint64_t *reserved)
+{
+	const struct rmnic_remote *r = to_remote(store);
+
+	if (reserved)
+		*reserved = r->slabs_ready * r->state.slab_pages;
+	return r->status;
+}
+
+const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmnic_store *store)
+{
+	return &to_remote(store)->remote;
+}

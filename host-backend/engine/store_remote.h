@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * engine/store_remote.h - a page store in the memory of other machines.
+ *
+ * What is true of each page stands in the state block: the store can be destroyed at any
+ * instruction, and one made on the same block, under a higher epoch, goes on. Views may have
+ * several members; a write is acknowledged when all of them hold it. Changing views
+ * (dropping, repairing, spilling) is not done here yet.
+ */
+#ifndef RMNIC_ENGINE_STORE_REMOTE_H
+#define RMNIC_ENGINE_STORE_REMOTE_H
+
+#include "engine/rmp_client.h"
+#include "engine/state_block.h"
+#include "engine/store.h"
+
+struct rmnic_remote_config {
+	struct rmnic_env env;
+	struct rmnic_net net;
+	uint8_t uuid[16];  /* the backend's own */
+	uint8_t token[32];
+	void *state;       /* the state block: its uuid and epoch are the device's */
+	uint64_t state_size;
+	uint8_t device[16];
+	uint32_t max_peers;
+	uint32_t replicas; /* members of a new slab's view, 1 to RMNIC_RMP_MAX_MEMBERS */
+	uint32_t max_ops;  /* page-ins, and as many page-outs, that can be pending */
+	uint32_t max_mtu;
+	uint32_t rx_budget;
+	uint64_t timeout_ns; /* a page operation without an answer for so long fails; 0: 20 s */
+	void *arg;
+	/* Told when the status below changes. May be NULL. */
+	void (*status_changed)(void *arg);
+};
+
+enum rmnic_remote_status {
+	RMNIC_REMOTE_STARTING, /* reserves what the device will advertise (RULES L1) */
+	RMNIC_REMOTE_READY,
+	RMNIC_REMOTE_NO_SPACE, /* the servers together hold less than that */
+	RMNIC_REMOTE_FENCED,   /* another backend has a newer epoch: stop */
+	RMNIC_REMOTE_DAMAGED,  /* a row of the state block makes no sense */
+};
+
+struct rmnic_remote_counters {
+	uint64_t stale;       /* copies older than the page's entry: not delivered */
+	uint64_t missing;     /* pages that a member should hold and does not */
+	uint64_t lost;        /* page-ins with every member proved empty */
+	uint64_t unreachable;
+	uint64_t indeterminate; /* page-outs that ended half done */
+	uint64_t fenced;
+	uint64_t frees_told;  /* pages */
+	uint64_t read_again;  /* page-ins that went on to another member */
+};
+
+/* NULL, and *why says what is wrong, for a message to the user. */
+struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *config,
+					      const char **why);
+/* Operations that are pending are forgotten. Datagrams may still refer to its pages: the
+ * network must have let go of them all. */
+void rmnic_store_remote_destroy(struct rmnic_store *store);
+
+/* Servers, datagrams and timers are the client's: add peers to it, feed it, poll it. */
+struct rmnic_rmp_client *rmnic_store_remote_client(struct rmnic_store *store);
+/* reserved: pages of the device that have a place. May be NULL. */
+enum rmnic_remote_status rmnic_store_remote_status(const struct rmnic_store *store,
+						   uint64_t *reserved);
+const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmnic_store *store);
+
+#endif /* RMNIC_ENGINE_STORE_REMOTE_H */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: (GPL-2.0-or-later OR BSD-3-Clause) */
+/*
+ * rmnic/state.h - the state of a device that outlives its backend.
+ *
+ * One block of memory a device, held by whoever holds the guest's memory and lent to each
+ * backend in turn. Layouts and constants only; spec/state.md is the text. Little-endian;
+ * reserved fields are zero. A reader validates every field.
+ */
+#ifndef RMNIC_STATE_H
+#define RMNIC_STATE_H
+
+#include "rmnic/rmp.h"
+
+#define RMNIC_STATE_MAGIC   0x31305453524e4d52ull /* "RMNRST01" */
+#define RMNIC_STATE_VERSION 1
+#define RMNIC_STATE_ALIGN   4096 /* of each table */
+
+/* At the start of the block. Offsets are from the block's start. */
+struct rmnic_state_hdr {
+	rmnic_le64 magic;
+	rmnic_le32 version;
+	rmnic_le32 hdr_size;
+	rmnic_le64 size; /* of the whole block */
+	rmnic_u8 uuid[16];
+	rmnic_le64 pages; /* of the device: its maximum capacity */
+	rmnic_le32 slab_pages;
+	rmnic_le32 epoch; /* set by the holder of the block alone */
+	rmnic_le64 slab_offset;   /* struct rmnic_state_slab, one a slab */
+	rmnic_le64 page_offset;   /* 8 bytes a page: RMNIC_STATE_PAGE_* */
+	rmnic_le64 queue_offset;  /* struct rmnic_state_queue, one a queue pair */
+	rmnic_le64 flight_offset; /* struct rmnic_state_flight */
+	rmnic_le32 queues;
+	rmnic_le32 flights;
+	rmnic_le64 next_version; /* no version at or above it was ever used */
+	rmnic_u8 rsvd[144];
+	rmnic_le64 submissions; /* commands fetched so far */
+};
+RMNIC_ABI_SIZE(rmnic_state_hdr, 256);
+RMNIC_ABI_OFFSET(rmnic_state_hdr, submissions, 248);
+
+/* Who holds a slab, as of one view. */
+struct rmnic_state_view {
+	rmnic_le64 view; /* 0: the slab has no members yet */
+	rmnic_u8 members;
+	rmnic_u8 syncing; /* a bit a member that is being filled and is not read */
+	rmnic_u8 rsvd[6];
+	struct rmnic_rmp_member member[RMNIC_RMP_MAX_MEMBERS];
+};
+RMNIC_ABI_SIZE(rmnic_state_view, 144);
+
+/* A row: two copies, of which the word `current` selects one. */
+struct rmnic_state_slab {
+	rmnic_le64 current; /* view that holds; copy[current & 1] has it */
+	struct rmnic_state_view copy[2];
+	rmnic_u8 rsvd[24];
+};
+RMNIC_ABI_SIZE(rmnic_state_slab, 320);
+
+/* A page's word: version in bits 63:16, the rest in bits 15:0. */
+#define RMNIC_STATE_PAGE_VERSION_SHIFT 16
+#define RMNIC_STATE_PAGE_KIND          0x0007 /* one of: */
+#define RMNIC_STATE_PAGE_NEVER         0 /* never written: zeros; the whole word is 0 */
+#define RMNIC_STATE_PAGE_HELD          1 /* by every member of the slab's view */
+#define RMNIC_STATE_PAGE_FREED         2 /* zeros */
+#define RMNIC_STATE_PAGE_UNKNOWN       3 /* a page-out failed half way: INDETERMINATE */
+#define RMNIC_STATE_PAGE_SPILLED       4 /* in the spill file */
+#define RMNIC_STATE_PAGE_LOST          5 /* every holder is proved empty */
+#define RMNIC_STATE_PAGE_WRITING       0x0008 /* a newer version may be on its way */
+#define RMNIC_STATE_PAGE_TELL          0x0010 /* FREED: the members were not all told yet */
+#define RMNIC_STATE_PAGE_RSVD          0xffe0
+
+/* Indexes of one queue pair, as far as the backend has come. */
+struct rmnic_state_queue {
+	rmnic_le32 sq_head;
+	rmnic_le32 cq_tail;
+	rmnic_le32 active;
+	rmnic_le32 rsvd;
+};
+RMNIC_ABI_SIZE(rmnic_state_queue, 16);
+
+#define RMNIC_STATE_FLIGHT_IDLE       0
+#define RMNIC_STATE_FLIGHT_FETCHED    1 /* redriven by a successor */
+#define RMNIC_STATE_FLIGHT_COMPLETING 2 /* finished by a successor, never redriven */
+
+/* A command in flight. */
+struct rmnic_state_flight {
+	rmnic_le32 state; /* RMNIC_STATE_FLIGHT_*: written last */
+	rmnic_le16 qid;
+	rmnic_le16 rsvd0;
+	rmnic_le64 submission; /* the order in which commands were fetched */
+	rmnic_le64 version;    /* first of the versions given to its pages */
+	rmnic_le32 cq_index;   /* COMPLETING: of its CQE */
+	rmnic_le32 sq_index;
+	struct rmnic_sqe sqe; /* the copy that was checked */
+	struct rmnic_cqe cqe; /* COMPLETING: what goes into the CQ */
+	rmnic_u8 rsvd1[16];
+};
+RMNIC_ABI_SIZE(rmnic_state_flight, 128);
+
+#endif /* RMNIC_STATE_H */
