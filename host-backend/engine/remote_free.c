@@ -11,6 +11,7 @@
 #define BITS(word)    ((uint32_t)(word) & 0xffff)
 #define SCAN_WORDS    64 /* of the bitmap, in one call */
 #define TELL_NS       UINT64_C(5000000000)
+#define TELL_PAUSE_NS UINT64_C(100000000)
 
 void rmnic_remote_tell_add(struct rmnic_remote *r, uint64_t rpn)
 {
@@ -103,8 +104,11 @@ static void tell_done(struct rmnic_rmp_call *call)
 		f->failed = true;
 	if (call->status == RMNIC_RMP_S_FENCED)
 		rmnic_remote_move(f->store, RMNIC_REMOTE_FENCED);
-	if (--f->pending == 0)
-		told(f);
+	if (--f->pending)
+		return;
+	if (f->failed) /* not again at once */
+		f->store->tell_after = rmnic_env_now(&f->store->cfg.env) + TELL_PAUSE_NS;
+	told(f);
 }
 
 static void tell_idle(struct rmnic_rmp_call *call)
@@ -194,7 +198,8 @@ static void tell_members(struct rmnic_remote *r, struct rmnic_remote_free *f)
 
 bool rmnic_remote_tell(struct rmnic_remote *r)
 {
-	if (!r->tell_count || r->status == RMNIC_REMOTE_FENCED)
+	if (!r->tell_count || r->status == RMNIC_REMOTE_FENCED ||
+	    rmnic_env_now(&r->cfg.env) < r->tell_after)
 		return false;
 	for (int i = 0; i < RMNIC_REMOTE_FREES; i++) {
 		struct rmnic_remote_free *f = &r->frees[i];
@@ -204,7 +209,7 @@ bool rmnic_remote_tell(struct rmnic_remote *r)
 		f->store = r;
 		if (collect(r, f))
 			tell_members(r, f);
-		return r->tell_count != 0;
+		return r->tell_count && rmnic_env_now(&r->cfg.env) >= r->tell_after;
 	}
 	return false;
 }

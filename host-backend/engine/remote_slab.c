@@ -30,8 +30,7 @@ bool rmnic_remote_slabs_load(struct rmnic_remote *r)
 			return false;
 		use_view(r, i, &v);
 	}
-	if (r->slabs_ready == r->state.nslabs)
-		r->status = RMNIC_REMOTE_READY;
+	r->grace_until = rmnic_env_now(&r->cfg.env) + r->cfg.timeout_ns / 4;
 	return true;
 }
 
@@ -143,6 +142,19 @@ static void allocated(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 	r->peers[a->peer[a->step]].free_pages = rmnic_le64_get(out.free_pages);
 }
 
+/* Every slab has members, and their servers were met, or have had time enough to answer. */
+static void check_ready(struct rmnic_remote *r)
+{
+	if (r->slabs_ready < r->state.nslabs)
+		return;
+	if (rmnic_env_now(&r->cfg.env) < r->grace_until)
+		for (uint64_t i = 0; i < r->state.nslabs; i++)
+			for (unsigned int k = 0; k < r->slabs[i].members; k++)
+				if (rmnic_remote_peer_of(r, &r->slabs[i], k) == RMNIC_NO_PEER)
+					return;
+	rmnic_remote_move(r, RMNIC_REMOTE_READY);
+}
+
 /* Every member has the slab and the view: from now on it is the truth (RULES A4). */
 static void publish(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 {
@@ -152,8 +164,7 @@ static void publish(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 	rmnic_state_view_set(&r->state, a->slab, &v);
 	use_view(r, a->slab, &v);
 	a->used = false;
-	if (r->slabs_ready == r->state.nslabs)
-		rmnic_remote_move(r, RMNIC_REMOTE_READY);
+	check_ready(r);
 }
 
 static void alloc_done(struct rmnic_rmp_call *call)
@@ -239,6 +250,10 @@ void rmnic_remote_reserve(struct rmnic_remote *r)
 {
 	bool busy = false;
 
+	if (r->slabs_ready == r->state.nslabs && r->status == RMNIC_REMOTE_STARTING) {
+		check_ready(r);
+		return;
+	}
 	if (r->advancing || (r->status != RMNIC_REMOTE_STARTING && r->status != RMNIC_REMOTE_NO_SPACE))
 		return;
 	r->advancing = true;
@@ -257,6 +272,7 @@ void rmnic_remote_reserve(struct rmnic_remote *r)
 		busy |= a->used;
 	}
 	r->advancing = false;
+	check_ready(r);
 	if (!busy && r->slabs_ready < r->state.nslabs && all_full(r))
 		rmnic_remote_move(r, RMNIC_REMOTE_NO_SPACE);
 }
@@ -269,5 +285,6 @@ void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer)
 	/* STATE-7: also what a predecessor used that this block does not know of. */
 	rmnic_state_version_seen(&r->state, info.max_version);
 	r->peers[peer].full = false;
+	r->tell_after = 0;
 	rmnic_remote_reserve(r);
 }

@@ -170,10 +170,11 @@ static void answered(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
 		/* Spoilt on its way: the private copy is as it was. */
 		if (call->type == RMNIC_RMP_WRITE || call->type == RMNIC_RMP_WRITE_FILLED) {
 			c->counters.crc_errors++;
-			if (++call->bad < BAD_ANSWERS) {
+			if (++call->bad < BAD_ANSWERS)
 				rmnic_call_send(c, call);
-				return;
-			}
+			else
+				busy(c, call, now);
+			return;
 		}
 		break;
 	default:

@@ -84,7 +84,6 @@ enum rmnic_peer_state {
 	X(DOWN, "down")         /* waits before it says HELLO again */                  \
 	X(HELLO, "hello")                                                               \
 	X(SEAL, "seal")                                                                 \
-	X(PROBE, "probe")       /* measures the path's MTU */                           \
 	X(READY, "ready")                                                               \
 	X(REFUSED, "refused")   /* for good: version, token, or another server's uuid */ \
 	X(FENCED, "fenced")     /* for good: a newer epoch exists */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A server as the RMP client sees it. From DOWN to READY by HELLO (twice, for the cookie),
- * SEAL, and PROBE down the MTU ladder; back to HELLO when the session is in doubt. Calls
- * that are under way stay under way: READY sends them again in the new session.
+ * A server as the RMP client sees it. From DOWN to READY by HELLO (twice, for the cookie) and
+ * SEAL; back to HELLO when the session is in doubt. Calls that are under way stay under way:
+ * READY sends them again in the new session. The path's MTU is probed while pages move
+ * already, in segments that every path carries.
  */
 #include <string.h>
 
@@ -100,8 +101,11 @@ void rmnic_peer_reprobe(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
 	if (p->state != RMNIC_PEER_READY)
 		return;
-	rmnic_peer_move(c, p, RMNIC_PEER_PROBE);
+	if (p->ctl.state != RMNIC_CALL_IDLE)
+		return; /* under way */
 	p->rung = 0;
+	p->mtu = RMNIC_RMP_MIN_MTU;
+	p->segment = rmnic_segment_size(RMNIC_RMP_MIN_MTU);
 	go(c, p, RMNIC_STEP_PROBE);
 }
 
@@ -209,8 +213,10 @@ static void seal_done(struct rmnic_rmp_call *call)
 	} else {
 		memcpy(&out, call->reply, sizeof(out));
 		p->max_version = rmnic_le64_get(out.version);
-		rmnic_peer_move(c, p, RMNIC_PEER_PROBE);
-		go(c, p, RMNIC_STEP_PROBE);
+		p->rung = 0;
+		rmnic_peer_move(c, p, RMNIC_PEER_READY);
+		if (p->state == RMNIC_PEER_READY && p->ctl.state != RMNIC_CALL_SENT)
+			go(c, p, RMNIC_STEP_PROBE);
 	}
 }
 
@@ -221,21 +227,22 @@ static void probe_done(struct rmnic_rmp_call *call)
 	struct rmnic_rmp_client *c = call->client;
 	struct rmnic_peer *p = &c->peers[call->peer];
 
+	if (p->state != RMNIC_PEER_READY)
+		return;
+	if (call->status != RMNIC_RMP_S_OK && call->status != RMNIC_CALL_UNREACHABLE)
+		return; /* no use asking on: what every path carries stays in use */
 	if (p->telling) {
-		/* Until the server was told, both ends use what every path carries. */
-		rmnic_peer_move(c, p,
-				call->status == RMNIC_RMP_S_OK ? RMNIC_PEER_READY : RMNIC_PEER_DOWN);
+		/* Until the server was told, it uses what every path carries. */
+		if (call->status != RMNIC_RMP_S_OK)
+			go(c, p, RMNIC_STEP_PROBE);
 		return;
 	}
 	if (call->status == RMNIC_RMP_S_OK) {
 		p->mtu = ladder[p->rung];
 		p->segment = rmnic_segment_size(p->mtu);
 		p->rung = RUNGS;
-	} else if (call->status == RMNIC_CALL_UNREACHABLE) {
-		p->rung++;
 	} else {
-		rmnic_peer_move(c, p, RMNIC_PEER_DOWN);
-		return;
+		p->rung++;
 	}
 	go(c, p, RMNIC_STEP_PROBE);
 }
@@ -250,10 +257,7 @@ static void send_probe(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 	       (ladder[p->rung] > c->cfg.max_mtu || ladder[p->rung] > p->max_mtu))
 		p->rung++;
 	if (p->rung >= RUNGS - 1) {
-		if (p->rung == RUNGS - 1) { /* the smallest is taken for granted */
-			p->mtu = RMNIC_RMP_MIN_MTU;
-			p->segment = rmnic_segment_size(RMNIC_RMP_MIN_MTU);
-		}
+		/* The smallest is taken for granted. */
 		p->telling = true;
 		head.back = rmnic_le32_put(len);
 		head.segment = rmnic_le32_put(p->segment);

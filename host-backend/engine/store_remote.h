@@ -34,7 +34,11 @@ struct rmnic_remote_config {
 };
 
 enum rmnic_remote_status {
-	RMNIC_REMOTE_STARTING, /* reserves what the device will advertise (RULES L1) */
+	/*
+	 * Reserves what the device will advertise (RULES L1), or meets the servers that hold
+	 * it. The device is not served before it is over.
+	 */
+	RMNIC_REMOTE_STARTING,
 	RMNIC_REMOTE_READY,
 	RMNIC_REMOTE_NO_SPACE, /* the servers together hold less than that */
 	RMNIC_REMOTE_FENCED,   /* another backend has a newer epoch: stop */

@@ -96,6 +96,8 @@ struct rmnic_remote {
 	uint64_t *tell;       /* a bit a page: members were not told yet that it is free */
 	uint64_t tell_count;
 	uint64_t tell_cursor;
+	uint64_t tell_after;  /* ns */
+	uint64_t grace_until; /* ns: how long to wait for servers that rows name */
 	uint64_t slabs_ready;
 	uint64_t next_slab;   /* to reserve */
 	bool advancing;

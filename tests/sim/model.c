@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void model_init(struct model *m, uint64_t npages)
+{
+	m->pages = calloc(npages, sizeof(*m->pages));
+	if (!m->pages)
+		abort();
+	m->npages = npages;
+	m->next_content = 1;
+}
+
+void model_fini(struct model *m)
+{
+	free(m->pages);
+}
+
+uint64_t model_write(struct model *m, uint64_t rpn, uint64_t retry)
+{
+	struct model_page *p = &m->pages[rpn];
+	uint64_t content = retry ? retry : m->next_content++;
+
+	p->busy = true;
+	for (unsigned int i = 0; i < p->nmaybe; i++)
+		if (p->maybe[i] == content)
+			return content;
+	if (p->nmaybe == MODEL_MAYBE)
+		abort();
+	p->maybe[p->nmaybe++] = content;
+	return content;
+}
+
+void model_written(struct model *m, uint64_t rpn, uint64_t content, bool ok)
+{
+	struct model_page *p = &m->pages[rpn];
+
+	p->busy = false;
+	p->unknown = !ok;
+	if (!ok)
+		return;
+	p->acked = content;
+	p->nmaybe = 0;
+}
+
+void model_freed(struct model *m, uint64_t rpn)
+{
+	struct model_page *p = &m->pages[rpn];
+
+	p->acked = 0;
+	p->nmaybe = 0;
+	p->unknown = false;
+}
+
+bool model_read(struct model *m, uint64_t rpn, uint64_t content)
+{
+	struct model_page *p = &m->pages[rpn];
+
+	if (content == p->acked)
+		return true;
+	for (unsigned int i = 0; i < p->nmaybe; i++)
+		if (p->maybe[i] == content) {
+			p->acked = content;
+			p->nmaybe -= i + 1;
+			memmove(p->maybe, p->maybe + i + 1, p->nmaybe * sizeof(p->maybe[0]));
+			return true;
+		}
+	return false;
+}
