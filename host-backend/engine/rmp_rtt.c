@@ -39,10 +39,8 @@ void rmnic_rtt_sample(struct rmnic_rtt *rtt, uint64_t ns)
 	} else {
 		uint64_t off = ns > rtt->srtt ? ns - rtt->srtt : rtt->srtt - ns;
 
-		rtt->rttvar += off / 4;
-		rtt->rttvar -= rtt->rttvar / 4;
-		rtt->srtt += ns / 8;
-		rtt->srtt -= rtt->srtt / 8;
+		rtt->rttvar = rtt->rttvar - rtt->rttvar / 4 + off / 4;
+		rtt->srtt = rtt->srtt - rtt->srtt / 8 + ns / 8;
 		rtt->srtt += !rtt->srtt;
 	}
 	rtt->bucket[bucket_of(ns)]++;

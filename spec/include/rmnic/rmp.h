@@ -21,22 +21,22 @@
 
 #define RMNIC_RMP_REPLY 0x80 /* set in the type of an answer */
 
-#define RMNIC_RMP_HELLO        0x01
-#define RMNIC_RMP_CLOSE        0x02
-#define RMNIC_RMP_PING         0x03
-#define RMNIC_RMP_PROBE        0x04
-#define RMNIC_RMP_SEAL         0x05
-#define RMNIC_RMP_ALLOC        0x06
-#define RMNIC_RMP_RELEASE      0x07
-#define RMNIC_RMP_LIST         0x08
-#define RMNIC_RMP_READ         0x09
-#define RMNIC_RMP_WRITE        0x0a
-#define RMNIC_RMP_WRITE_FILLED 0x0b
-#define RMNIC_RMP_FREE         0x0c
-#define RMNIC_RMP_RECORD_VIEW  0x0d
-#define RMNIC_RMP_READ_VIEW    0x0e
-#define RMNIC_RMP_SYNC         0x0f
-#define RMNIC_RMP_STAT         0x10
+#define RMNIC_RMP_HELLO        0x01 /* open a session */
+#define RMNIC_RMP_CLOSE        0x02 /* end it */
+#define RMNIC_RMP_PING         0x03 /* is anybody there */
+#define RMNIC_RMP_PROBE        0x04 /* how much does the path carry */
+#define RMNIC_RMP_SEAL         0x05 /* raise the fence to this epoch */
+#define RMNIC_RMP_ALLOC        0x06 /* reserve a slab */
+#define RMNIC_RMP_RELEASE      0x07 /* give it back */
+#define RMNIC_RMP_LIST         0x08 /* the device's slabs here */
+#define RMNIC_RMP_READ         0x09 /* page-in */
+#define RMNIC_RMP_WRITE        0x0a /* page-out */
+#define RMNIC_RMP_WRITE_FILLED 0x0b /* page-out of a repeated word */
+#define RMNIC_RMP_FREE         0x0c /* pages given back */
+#define RMNIC_RMP_RECORD_VIEW  0x0d /* keep this view beside the slab */
+#define RMNIC_RMP_READ_VIEW    0x0e /* which view was recorded */
+#define RMNIC_RMP_SYNC         0x0f /* what is held of a range */
+#define RMNIC_RMP_STAT         0x10 /* counters and gauges */
 
 /* --- Statuses (rmp.md, "Statuses") --------------------------------------------------- */
 
