@@ -183,6 +183,7 @@ static void write_segment(struct rmnic_rmp_server *s, struct rmnic_call *call)
 		s->counters.duplicates++;
 		return;
 	}
+	o->congestion |= call->rx->congestion;
 	switch (rmnic_segment_add(&o->segs, m, &restarted)) {
 	case RMNIC_SEGMENT_DUPLICATE:
 		s->counters.duplicates++;
@@ -233,7 +234,8 @@ void rmnic_paging_apply(struct rmnic_rmp_server *s)
 {
 	struct rmnic_session *e = &s->sessions[s->queue_head / RMNIC_RMP_PAGE_OUTS];
 	struct rmnic_out *o = &e->outs[s->queue_head % RMNIC_RMP_PAGE_OUTS];
-	const struct rmnic_rx rx = { .from = o->from, .lane = o->lane };
+	const struct rmnic_rx rx = { .from = o->from, .lane = o->lane,
+				     .congestion = o->congestion };
 	struct rmnic_call call = { .rx = &rx, .msg = o->msg, .session = e };
 	uint8_t out[RMNIC_RMP_HDR_SIZE];
 	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out) };

@@ -35,6 +35,7 @@ struct rmnic_out {
 	uint32_t frame;
 	uint32_t bytes_crc;         /* of the bytes alone, when whole in one datagram */
 	bool has_crc;
+	bool congestion; /* a segment came marked */
 	enum rmnic_lane lane;
 	struct rmnic_addr from;
 	uint64_t t_first;           /* ns: of its first segment */
