@@ -5,7 +5,9 @@
  * is the oracle. First the faults, in which no acknowledged page may be lost or wrong; then
  * they stop, and everything must finish.
  *
- *   sim [--seed N] [--runs M] [--ops K] [--verbose]
+ *   sim [--seed N] [--runs M] [--ops K] [--first] [--verbose]
+ *
+ * --first ends with the first run that fails.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -157,6 +159,8 @@ static void start(struct sim *s, struct sim_op *o)
 	status = o->out ? ops->page_out(s->w.store, &o->op) : ops->page_in(s->w.store, &o->op);
 	if (status != RMNIC_STORE_PENDING)
 		op_done(&o->op, status);
+	else if (o->out) /* a guest that does not keep its page as it was (RULES B5) */
+		memset(o->page, 0xdd, sizeof(o->page));
 }
 
 /* Whether an error may be, and the operation is tried again later. */
@@ -243,7 +247,8 @@ static void begin(struct sim *s)
 	}
 	o->used = true;
 	o->sim = s;
-	o->out = what < 50;
+	/* A page that nobody can take any more is only read. */
+	o->out = what < 50 && s->model.pages[rpn].nmaybe < MODEL_MAYBE;
 	o->op.rpn = rpn;
 	o->op.data = o->page;
 	o->op.done = op_done;
@@ -356,10 +361,11 @@ static void set_up(struct sim *s)
 	s->crash = below(s, 2) ? 1 + (unsigned int)below(s, 8) : 0;
 	s->backend_crash = below(s, 2) ? 1 + (unsigned int)below(s, 8) : 0;
 	s->cut = below(s, 3) == 0 ? 1 + (unsigned int)below(s, 6) : 0;
-	s->lose = below(s, 6) == 0 ? 1 : 0;
+	s->lose = below(s, 6) == 0 ? 1 + (unsigned int)below(s, 3) : 0;
 	world_init(&s->w, s->seed, servers, (uint32_t)pages + 128 + (uint32_t)below(s, 256), pages,
 		   replicas);
 	s->w.net.mtu = mtus[below(s, 8)];
+	s->w.cfg.timeout_ns = below(s, 2) ? 20 * SECOND : (50 + below(s, 500)) * MS;
 	s->w.net.faults = *f;
 	model_init(&s->model, pages);
 	printf("# seed %" PRIu64 ": %u servers, %u replicas, %" PRIu64 " pages, depth %u, mtu %u, "
@@ -379,6 +385,27 @@ static unsigned int under_way(const struct sim *s)
 	return n;
 }
 
+/*
+ * What was in flight is redriven (RULES B2), or the guest has given it up. With several
+ * members giving up is not allowed: they may differ for ever (state.md, redrive).
+ */
+static void redrive(struct sim *s)
+{
+	for (unsigned int i = 0; i < s->depth; i++) {
+		struct sim_op *o = &s->ops[i];
+
+		if (!o->used || o->ended || o->again)
+			continue;
+		if (s->w.cfg.replicas == 1 && below(s, 4) == 0) {
+			event(s, "%s %" PRIu64 " is given up", o->out ? "out" : "in", o->op.rpn);
+			s->model.pages[o->op.rpn].busy = false;
+			o->used = false;
+		} else {
+			start(s, o);
+		}
+	}
+}
+
 /* One round: a little time passes, then whatever has ended is looked at. */
 static void round_of(struct sim *s, uint64_t until)
 {
@@ -387,10 +414,7 @@ static void round_of(struct sim *s, uint64_t until)
 	heal(s, false);
 	if (s->stalled && rmnic_store_remote_status(s->w.store, NULL) == RMNIC_REMOTE_READY) {
 		s->stalled = false;
-		/* What was in flight is redriven (RULES B2). */
-		for (unsigned int i = 0; i < s->depth; i++)
-			if (s->ops[i].used && !s->ops[i].ended && !s->ops[i].again)
-				start(s, &s->ops[i]);
+		redrive(s);
 	}
 	reap(s);
 }
@@ -428,6 +452,7 @@ static void calm_part(struct sim *s)
 	if (under_way(s))
 		fail(s, "%u operations did not finish within %" PRIu64 " s of calm", under_way(s),
 		     END_TIME / SECOND);
+	world_run(&s->w, 5 * SECOND); /* for greetings that were put off */
 	s->faults = false;
 	for (uint64_t rpn = 0; rpn < s->model.npages && !s->failure[0]; rpn++) {
 		struct sim_op *o = &s->ops[0];
@@ -445,9 +470,41 @@ static void calm_part(struct sim *s)
 	}
 }
 
+/* A page whose members were told that it is free: whoever still has it was overtaken. */
+static void audit_freed(struct sim *s, const struct rmnic_mem_slab *slab)
+{
+	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_TELL |
+			      RMNIC_STATE_PAGE_WRITING;
+	const uint16_t content = RMNIC_RMP_PAGE_STORED | RMNIC_RMP_PAGE_FILLED;
+	struct rmnic_state_block block;
+	struct rmnic_state_view v;
+	bool member = false;
+
+	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
+	    !rmnic_state_view_get(&block, slab->number, &v))
+		abort();
+	for (unsigned int i = 0; i < v.members; i++)
+		member |= v.member[i].handle == slab->handle;
+	for (uint32_t i = 0; i < slab->pages && member; i++) {
+		uint64_t word = rmnic_state_page(&block, slab->number * slab->pages + i);
+
+		if (((uint32_t)word & bits) == RMNIC_STATE_PAGE_FREED &&
+		    (slab->meta[i].vstate & content))
+			fail(s, "page %" PRIu64 " was freed, and a member has it again",
+			     slab->number * slab->pages + i);
+	}
+}
+
 /* Each frame is in a slab, or free: nothing leaks, whatever happened. */
 static void audit(struct sim *s)
 {
+	if (s->w.net.changed)
+		fail(s, "%" PRIu64 " pages changed while they were being sent", s->w.net.changed);
+	for (unsigned int i = 0; i < s->w.nservers; i++)
+		for (uint32_t k = 0; k < s->w.servers[i].store->cfg.max_slabs; k++)
+			if (s->w.servers[i].store->slabs[k].handle &&
+			    !s->w.servers[i].store->slabs[k].dying)
+				audit_freed(s, &s->w.servers[i].store->slabs[k]);
 	for (unsigned int i = 0; i < s->w.nservers && !s->failure[0]; i++) {
 		struct rmnic_memstore *ms = s->w.servers[i].store;
 
@@ -516,10 +573,16 @@ static uint64_t number(const char *text)
 	return n;
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: sim [--seed N] [--runs M] [--ops K] [--first] [--verbose]\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, runs = 1, ops = 2000, hash, done = 0, failed = 0;
-	bool verbose = false;
+	bool verbose = false, first = false;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++) {
@@ -529,13 +592,14 @@ int main(int argc, char **argv)
 			runs = number(argv[++i]);
 		else if (!strcmp(argv[i], "--ops"))
 			ops = number(argv[++i]);
+		else if (!strcmp(argv[i], "--first"))
+			first = true;
 		else if (!strcmp(argv[i], "--verbose"))
 			verbose = true;
 		else
-			return fprintf(stderr, "usage: sim [--seed N] [--runs M] [--ops K] [--verbose]\n"),
-			       2;
+			return usage();
 	}
-	for (uint64_t i = 0; i < runs; i++)
+	for (uint64_t i = 0; i < runs && !(first && failed); i++)
 		failed += !run(seed + i, ops, verbose, &hash, &done);
 	printf("# %" PRIu64 " runs, %" PRIu64 " failed, %" PRIu64 " page operations\n", runs, failed,
 	       done);

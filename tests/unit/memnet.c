@@ -95,13 +95,25 @@ static struct memnet_packet *pop(struct memnet *net)
 	return top;
 }
 
+static uint64_t sum(const void *data, uint32_t len)
+{
+	const uint8_t *at = data;
+	uint64_t total = 0, word;
+
+	for (; len >= 8; at += 8, len -= 8) {
+		memcpy(&word, at, 8);
+		total = (total ^ word) * 0x9e3779b97f4a7c15ull;
+	}
+	return total;
+}
+
 void memnet_bytes(struct memnet_packet *p)
 {
 	if (p->copied)
 		return;
 	p->copied = true;
-	if (p->tx.data_len)
-		memcpy(p->bytes + p->tx.head_len, p->tx.data, p->tx.data_len);
+	memcpy(p->bytes + p->tx.head_len, p->tx.data, p->tx.data_len);
+	p->net->changed += sum(p->bytes + p->tx.head_len, p->tx.data_len) != p->sum;
 	if (p->tx.release)
 		p->tx.release(p->tx.release_arg);
 }
@@ -121,6 +133,8 @@ static struct memnet_packet *make(struct memnet *net, unsigned int from, unsigne
 	p->tx = *tx;
 	p->len = tx->head_len + tx->data_len;
 	p->copied = !tx->data_len;
+	p->sum = tx->data_len ? sum(tx->data, tx->data_len) : 0;
+	p->net = net;
 	p->corrupt = memnet_chance(net, net->faults.corrupt);
 	p->congestion = memnet_chance(net, net->faults.mark);
 	p->at = net->now + net->faults.delay_ns;

@@ -29,9 +29,11 @@ struct memnet_packet {
 	uint64_t seq;
 	unsigned int from, to;
 	enum rmnic_lane lane;
+	struct memnet *net;
 	bool corrupt, congestion, copied;
 	struct rmnic_tx tx; /* data and release of what is not copied yet */
 	uint32_t len;
+	uint64_t sum;   /* of the data when it was sent */
 	uint8_t *bytes; /* MEMNET_BYTES, at an address like that in a real frame */
 };
 
@@ -57,6 +59,7 @@ struct memnet {
 	uint8_t *memory;
 	unsigned int count, nspare;
 	uint64_t sent, delivered, lost;
+	uint64_t changed; /* pages that were written to while they were being sent */
 	unsigned int fail_alloc; /* the n-th allocation from now fails; 0: none */
 	int allocations; /* that were not freed */
 	/* May drop (false), delay or spoil a packet; NULL: no filter. */

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Deliberate bugs in the engine, each of which the simulator must find.
+
+Each is a file of host-backend/engine, the text that keeps a rule, the text that breaks it, and
+the number of seeds within which the simulator fails.
+"""
+import typing
+
+
+class Mutant(typing.NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    seeds: int = 200
+    also: tuple = ()  # of (file, old, new): further places of the same bug
+
+
+MUTANTS = [
+    Mutant("a late duplicate is applied", "memstore.c",
+           "	if (version > held)\n		return RMNIC_RMP_S_OK;",
+           "	if (version != held)\n		return RMNIC_RMP_S_OK;"),
+    Mutant("a tombstone is forgotten", "memstore.c",
+           "meta_set(ms, s, &m[i], version, RMNIC_RMP_PAGE_TOMBSTONE, 0, 0);",
+           "meta_set(ms, s, &m[i], 0, 0, 0, 0);"),
+    Mutant("a free takes newer pages too", "memstore.c",
+           "		if (m[i].vstate >> VERSION_SHIFT < version)\n", ""),
+    Mutant("a frame is reused while it is sent", "frame.c",
+           "	if (ref)\n		ref->gone = true;\n	else\n		give_back(fs, frame);",
+           "	(void)ref;\n	give_back(fs, frame);"),
+    Mutant("a replaced frame leaks", "memstore.c",
+           "		rmnic_frame_put(ms->frames, m->body);\n		ms->stored--;\n	}\n	if (kind",
+           "		ms->stored--;\n	}\n	if (kind"),
+    Mutant("the server does not check pages on arrival", "rmp_paging.c",
+           "	if (crc != o->msg.crc) {", "	if (0) {"),
+    Mutant("the client does not check pages", "rmp_answer.c",
+           "	if (crc != m->crc) { /* RMP-3 */", "	if (0) {"),
+    Mutant("the fence is not looked at", "rmp_server.c",
+           "	if (call->msg.epoch < fence)\n		return RMNIC_RMP_S_FENCED;\n"
+           "	if (call->msg.epoch > fence || call->session->epoch != call->msg.epoch)\n"
+           "		return RMNIC_RMP_S_NOT_SEALED;\n", "	(void)fence;\n", 2000,
+           (("rmp_paging.c", "	if (o->msg.epoch != d->epoch)", "	if (0)"),)),
+    Mutant("an unknown slab reads as zeros", "remote_page.c",
+           "	case RMNIC_CALL_EMPTY: /* STATE-8: proof, not silence */\n"
+           "	case RMNIC_RMP_S_UNKNOWN_SLAB:\n",
+           "	case RMNIC_CALL_EMPTY:\n	case RMNIC_RMP_S_UNKNOWN_SLAB:\n"
+           "		rmnic_page_fill(o->op->data, 0);\n		return RMNIC_SC_OK;\n", 400),
+    Mutant("acknowledged when the first member has it", "remote_page.c",
+           "	if (--o->pending == 0) {\n		out_end(o);\n		op_end(o, o->worst);\n	}\n}\n\n/* --- Page-in",
+           "	--o->pending;\n	if (o->op && status == RMNIC_SC_OK) {\n		out_end(o);\n"
+           "		op_end(o, o->worst);\n	} else if (o->op && !o->pending) {\n		out_end(o);\n"
+           "		op_end(o, o->worst);\n	}\n}\n\n/* --- Page-in", 1000),
+    Mutant("a failed member does not matter", "remote_page.c",
+           "	if (status != RMNIC_SC_OK && o->worst != RMNIC_SC_UNREACHABLE)\n		o->worst = status;\n",
+           "	(void)status;\n", 1000),
+    Mutant("a failed page-out leaves the old word", "remote_page.c",
+           "		rmnic_state_page_set(&r->state, o->rpn, o->version, RMNIC_STATE_PAGE_UNKNOWN);",
+           "		rmnic_state_page_set(&r->state, o->rpn, VERSION(word), BITS(word) & ~RMNIC_STATE_PAGE_WRITING);",
+           1000),
+    Mutant("the word changes before the members answer", "remote_page.c",
+           "	rmnic_state_page_set(&r->state, op->rpn, VERSION(word),\n			     BITS(word) | RMNIC_STATE_PAGE_WRITING);",
+           "	(void)word;\n	rmnic_state_page_set(&r->state, op->rpn, version,\n			     RMNIC_STATE_PAGE_HELD);"),
+    Mutant("a telling goes out while the page is written", "remote_free.c",
+           "	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_WRITING |\n			      RMNIC_STATE_PAGE_TELL;",
+           "	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_TELL;", 2500),
+    Mutant("a page is freed on the members only", "remote_free.c",
+           "		rmnic_state_page_set(&r->state, i, version,\n				     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL | writing);",
+           "		(void)writing;"),
+    Mutant("versions start again with each backend", "state_block.c",
+           "	__atomic_store_n(&b->hdr->next_version, rmnic_le64_put(v + 1), __ATOMIC_RELEASE);",
+           "	static uint64_t own;\n	v = ++own % 500 + 1;"),
+    Mutant("page-out bytes are never given back", "rmp_client.c",
+           "		c->peers[call->peer].out_bytes -= call->cost;", "		;"),
+    Mutant("page-in bytes are never given back", "rmp_client.c",
+           "		c->in_bytes -= call->cost;", "		;"),
+    Mutant("a lost session is not opened again", "rmp_answer.c",
+           "			rmnic_peer_lost(c, p);\n", ""),
+    Mutant("nothing is sent again", "rmp_client.c",
+           "	rmnic_call_send(c, call);\n	if (call->attempt > LOST_ATTEMPTS",
+           "	call->retry_at = RMNIC_TIMER_NONE;\n	rmnic_call_arm(c, call);\n	if (call->attempt > LOST_ATTEMPTS"),
+    Mutant("the guest's page is sent, not a copy", "remote_page.c",
+           "		call->body = type == RMNIC_RMP_WRITE ? (const void *)o->copy : &o->word;",
+           "		call->body = type == RMNIC_RMP_WRITE ? (const void *)o->op->data : &o->word;"),
+    Mutant("a page's place is reused while it is sent", "rmp_client.c",
+           "	if (--call->tx_refs || call->state != RMNIC_CALL_LEAVING)\n		return;",
+           "	--call->tx_refs;\n	if (call->state != RMNIC_CALL_LEAVING)\n		return;", 400),
+]
