@@ -210,6 +210,7 @@ static bool fields_ok(const struct rmnic_rmp_msg *m)
 	       !(m->flags & RMNIC_RMP_F_FILLED) == (m->type != RMNIC_RMP_WRITE_FILLED);
 }
 
+/* RMP-4 */
 static bool body_ok(const struct rmnic_crc32c *c, const struct rmnic_rmp_msg *m)
 {
 	uint32_t crc;

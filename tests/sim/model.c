@@ -2,7 +2,6 @@
 #include "model.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void model_init(struct model *m, uint64_t npages)
 {
@@ -58,14 +57,13 @@ bool model_read(struct model *m, uint64_t rpn, uint64_t content)
 {
 	struct model_page *p = &m->pages[rpn];
 
-	if (content == p->acked)
-		return true;
-	for (unsigned int i = 0; i < p->nmaybe; i++)
-		if (p->maybe[i] == content) {
+	/* No write of the page is under way while it is read: what it is now, it stays. */
+	for (unsigned int i = 0; i < p->nmaybe && content != p->acked; i++)
+		if (p->maybe[i] == content)
 			p->acked = content;
-			p->nmaybe -= i + 1;
-			memmove(p->maybe, p->maybe + i + 1, p->nmaybe * sizeof(p->maybe[0]));
-			return true;
-		}
+	if (content == p->acked) {
+		p->nmaybe = 0;
+		return true;
+	}
 	return false;
 }

@@ -353,7 +353,7 @@ static void set_up(struct sim *s)
 	f->jitter_ns = below(s, 2) ? below(s, 200000) : 0;
 	f->loss = rough && below(s, 2) ? (unsigned int)below(s, 120) : 0;
 	f->duplicate = rough && below(s, 2) ? (unsigned int)below(s, 120) : 0;
-	f->reorder = rough && below(s, 2) ? (unsigned int)below(s, 80) : 0;
+	f->reorder = rough && below(s, 2) ? (unsigned int)below(s, below(s, 3) ? 80 : 300) : 0;
 	f->late_ns = below(s, 3) ? below(s, 20 * MS) : below(s, 4000 * MS);
 	f->corrupt = rough && below(s, 3) == 0 ? (unsigned int)below(s, 40) : 0;
 	f->refuse = rough && below(s, 3) == 0 ? (unsigned int)below(s, 60) : 0;
@@ -398,11 +398,9 @@ static void redrive(struct sim *s)
 			continue;
 		if (s->w.cfg.replicas == 1 && below(s, 4) == 0) {
 			event(s, "%s %" PRIu64 " is given up", o->out ? "out" : "in", o->op.rpn);
-			s->model.pages[o->op.rpn].busy = false;
-			o->used = false;
-		} else {
-			start(s, o);
+			o->out = false; /* and looks at what is there */
 		}
+		start(s, o);
 	}
 }
 
