@@ -18,7 +18,11 @@ test: ## every test; last line 'N passed, N failed, N skipped'
 check: ## the fast tests: unit, spec, lint; no root, no guest
 	@scripts/setup base unit lint driver
 	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
-	@scripts/test-all unit spec lint
+	@scripts/test-all unit sim spec lint
+
+sim: ## simulate client, servers and remote store under faults; SEED= RUNS=
+	@scripts/setup base unit
+	@tests/sim/run
 
 unit: ## unit tests of engine and rings, under ASan and UBSan
 	@scripts/setup base unit
@@ -50,4 +54,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run shell test check unit lint fuzz qemu driver install clean help
+.PHONY: run shell test check sim unit lint fuzz qemu driver install clean help
