@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server_rig.h"
+
+/* RMP-15, RMP-17, RMP-18 */
+static void slabs__alloc_and_release(void **state)
+{
+	uint64_t first = handle;
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RELEASE, .handle = handle, .epoch = 5 };
+	struct rmnic_rmp_alloc a = { .slab = 3, .pages = SLAB };
+	struct rmnic_rmp_msg wrong = { .type = RMNIC_RMP_ALLOC, .rpn = 3, .epoch = 5 };
+
+	(void)state;
+	assert_int_equal(alloc(1, 5), RMNIC_RMP_S_OK);
+	assert_true(handle == first);
+	assert_int_equal(ask(&wrong, &a, sizeof(a)), RMNIC_RMP_S_INVALID);
+	assert_int_equal(alloc(2, 5), RMNIC_RMP_S_OK);
+	assert_int_equal(alloc(3, 5), RMNIC_RMP_S_OK);
+	assert_int_equal(alloc(4, 5), RMNIC_RMP_S_NO_SPACE);
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_UNKNOWN_SLAB);
+	handle = first;
+	assert_int_equal(read_page(32), RMNIC_RMP_S_UNKNOWN_SLAB);
+	assert_int_equal(alloc(1, 5), RMNIC_RMP_S_OK);
+	assert_true(handle != first);
+}
+
+/* RMP-35 */
+static void slabs__list(void **state)
+{
+	struct rmnic_rmp_list in = { 0 }, out;
+	struct rmnic_rmp_list_entry e;
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_LIST };
+
+	(void)state;
+	fill(1);
+	write_page(33, 77);
+	assert_int_equal(alloc(2, 5), RMNIC_RMP_S_OK);
+	assert_int_equal(ask(&m, &in, sizeof(in)), RMNIC_RMP_S_OK);
+	memcpy(&out, sent[0].msg.payload, sizeof(out));
+	assert_int_equal(out.count, 2);
+	assert_false(sent[0].msg.flags & RMNIC_RMP_F_MORE);
+	memcpy(&e, sent[0].msg.payload + sizeof(out), sizeof(e));
+	assert_int_equal(e.slab, 1);
+	assert_int_equal(e.version, 77);
+	assert_int_equal(e.epoch, 5);
+	assert_int_equal(e.pages, 1);
+}
+
+/* RMP-33 */
+static void views__recorded_and_read(void **state)
+{
+	struct rmnic_rmp_view v = { .view = 2, .members = 1 };
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RECORD_VIEW, .handle = handle, .epoch = 5 };
+	struct rmnic_rmp_msg r = { .type = RMNIC_RMP_READ_VIEW, .handle = handle, .epoch = 5 };
+	struct rmnic_rmp_msg s = { .type = RMNIC_RMP_SEAL, .epoch = 5 };
+	struct rmnic_rmp_sealed sealed;
+
+	(void)state;
+	v.member[0].handle = handle;
+	assert_int_equal(ask(&m, &v, sizeof(v)), RMNIC_RMP_S_OK);
+	assert_int_equal(ask(&r, NULL, 0), RMNIC_RMP_S_OK);
+	assert_memory_equal(sent[0].msg.payload, &v, sizeof(v));
+	v.view = 1;
+	m.request = 0;
+	assert_int_equal(ask(&m, &v, sizeof(v)), RMNIC_RMP_S_STALE);
+	v.view = 3;
+	v.syncing = 2; /* of a member that is not there */
+	m.request = 0;
+	assert_int_equal(ask(&m, &v, sizeof(v)), RMNIC_RMP_S_INVALID);
+	assert_int_equal(ask(&s, NULL, 0), RMNIC_RMP_S_OK);
+	memcpy(&sealed, sent[0].msg.payload, sizeof(sealed));
+	assert_int_equal(sealed.view, 2);
+	assert_int_equal(sealed.slabs, 1);
+}
+
+/* RMP-34 */
+static void sync__tombstones_included(void **state)
+{
+	struct rmnic_rmp_sync in = { .count = SLAB }, out;
+	struct rmnic_rmp_sync_record r[2];
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_SYNC, .handle = handle, .rpn = 32, .epoch = 5 };
+
+	(void)state;
+	fill(1);
+	write_page(35, 8);
+	rmnic_mem_free(ms, rmnic_mem_slab(ms, 0, handle), 50, 1, 9);
+	assert_int_equal(ask(&m, &in, sizeof(in)), RMNIC_RMP_S_OK);
+	memcpy(&out, sent[0].msg.payload, sizeof(out));
+	memcpy(r, sent[0].msg.payload + sizeof(out), sizeof(r));
+	assert_int_equal(out.count, 2);
+	assert_int_equal(out.next, 64);
+	assert_int_equal(r[0].page, 3);
+	assert_int_equal(r[0].vstate, 8 << 16 | RMNIC_RMP_PAGE_STORED);
+	assert_int_equal(r[1].page, 18);
+	assert_int_equal(r[1].vstate, 9 << 16 | RMNIC_RMP_PAGE_TOMBSTONE);
+	in.count = SLAB + 1;
+	m.request = 0;
+	assert_int_equal(ask(&m, &in, sizeof(in)), RMNIC_RMP_S_INVALID);
+}
+
+/* RMP-12 */
+static void probe__sets_the_segment(void **state)
+{
+	uint8_t body[2048] = { 0 };
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_PROBE };
+
+	(void)state;
+	rmnic_rmp_put32(body, 4096);
+	assert_int_equal(ask(&m, body, sizeof(body)), RMNIC_RMP_S_OK);
+	assert_int_equal(sent[0].len, RMNIC_RMP_HDR_SIZE + 4096);
+	assert_int_equal(rmnic_rmp_get32(sent[0].msg.payload), sizeof(body));
+	rmnic_rmp_put32(body, 8);
+	rmnic_rmp_put32(body + 4, 4096);
+	m.request = 0;
+	assert_int_equal(ask(&m, body, 8), RMNIC_RMP_S_OK);
+	fill(2);
+	write_page(40, 1);
+	assert_int_equal(read_page(40), RMNIC_RMP_S_OK);
+	assert_int_equal(nsent, 1);
+	rmnic_rmp_put32(body + 4, 100);
+	m.request = 0;
+	assert_int_equal(ask(&m, body, 8), RMNIC_RMP_S_INVALID);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, server_rig_up, server_rig_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(slabs__alloc_and_release),
+		TEST(slabs__list),
+		TEST(views__recorded_and_read),
+		TEST(sync__tombstones_included),
+		TEST(probe__sets_the_segment),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

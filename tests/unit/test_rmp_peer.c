@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client_rig.h"
+
+static struct world_catch caught;
+
+/* RMP-12: the ladder finds what the path carries, and pages pass from the first moment. */
+static void probe__finds_the_mtu(void **state)
+{
+	static const uint32_t path[][2] = { { 9000, 4222 }, { 4150, 2174 }, { 1500, 1500 },
+					    { 1450, 1400 }, { 1280, 1280 } };
+
+	for (unsigned int i = 0; i < 5; i++) {
+		struct rmnic_peer_info info;
+		struct probe_call p;
+
+		client_rig_down(state);
+		world_init(&w, 12, 1, 256, 64, 1);
+		w.net.mtu = path[i][0];
+		client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
+		client_cfg.net = memnet_net(&w.net, client_end);
+		start_client(NULL);
+		pass_time(MS / 2);
+		assert_int_equal(peer_state(), RMNIC_PEER_READY); /* not yet measured, but of use */
+		alloc_slab();
+		make_call(&p, RMNIC_RMP_WRITE, 5, 9);
+		assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
+		pass_time(500 * MS);
+		rmnic_rmp_client_peer(client, 0, &info);
+		assert_int_equal(info.mtu, path[i][1]);
+		w.net.sent = 0;
+		make_call(&p, RMNIC_RMP_READ, 5, 0);
+		assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
+		assert_true(world_is_page(p.page, 9));
+		assert_int_equal(w.net.sent, 1 + (4095 + rmnic_segment_size(info.mtu)) /
+						     rmnic_segment_size(info.mtu));
+	}
+}
+
+/* RMP-10, RMP-9: a restarted server is greeted anew; one without its memory is known as such. */
+static void restart__with_and_without_memory(void **state)
+{
+	struct probe_call p;
+	struct rmnic_peer_info info;
+
+	(void)state;
+	make_call(&p, RMNIC_RMP_WRITE, 5, 9);
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
+	rmnic_rmp_client_peer(client, 0, &info);
+	world_server_stop(&w, 0, true);
+	world_server_start(&w, 0);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	p.call.store_id = info.store_id;
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
+	assert_true(world_is_page(p.page, 9));
+	world_server_stop(&w, 0, false);
+	world_server_start(&w, 0);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	p.call.store_id = info.store_id;
+	assert_int_equal(run_call(&p), RMNIC_CALL_EMPTY);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_UNKNOWN_SLAB); /* not "empty" (RMP-16) */
+}
+
+/* RMP-11 */
+static void hello__another_server(void **state)
+{
+	uint8_t uuid[16];
+
+	client_rig_down(state);
+	world_init(&w, 14, 1, 256, 64, 1);
+	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
+	client_cfg.net = memnet_net(&w.net, client_end);
+	memset(uuid, 0x99, 16);
+	start_client(uuid);
+	pass_time(100 * MS);
+	assert_int_equal(peer_state(), RMNIC_PEER_REFUSED);
+}
+
+/* RMP-7: a server of another version says so and is given up, with the reason. */
+static void hello__another_version(void **state)
+{
+	struct rmnic_peer_info info;
+	struct rmnic_rmp_msg m;
+	struct rmnic_rmp_welcome wel = { .version_min = 2, .version_max = 3 };
+	uint8_t out[RMNIC_RMP_HDR_SIZE + sizeof(wel)];
+	struct rmnic_rx rx = { .data = out, .len = sizeof(out) };
+
+	client_rig_down(state);
+	world_init(&w, 15, 1, 256, 64, 1);
+	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
+	client_cfg.net = memnet_net(&w.net, client_end);
+	w.net.ends[w.servers[0].end].rx = world_catch_rx;
+	w.net.ends[w.servers[0].end].arg = &caught;
+	caught.n = 0;
+	start_client(NULL);
+	pass_time(MS);
+	assert_int_equal(caught.n, 1);
+	assert_int_equal(rmnic_rmp_decode(rmnic_rmp_client_crc(client), &m, caught.bytes[0],
+					  caught.len[0], false, 0),
+			 RMNIC_RMP_DROP_OK);
+	memcpy(&wel.nonce, m.payload + offsetof(struct rmnic_rmp_hello, nonce), 8);
+	m.type |= RMNIC_RMP_REPLY;
+	m.status = RMNIC_RMP_S_VERSION;
+	memcpy(out + RMNIC_RMP_HDR_SIZE, &wel, sizeof(wel));
+	rmnic_rmp_encode_body(rmnic_rmp_client_crc(client), out, &m, &wel, sizeof(wel), 0);
+	rx.from = w.net.ends[w.servers[0].end].addr;
+	rmnic_rmp_client_rx(client, &rx);
+	rmnic_rmp_client_peer(client, 0, &info);
+	assert_int_equal(info.state, RMNIC_PEER_REFUSED);
+	assert_int_equal(info.refused, RMNIC_RMP_S_VERSION);
+}
+
+/* RMP-14 */
+static void epoch__fenced(void **state)
+{
+	struct probe_call p;
+
+	(void)state;
+	rmnic_mem_seal(w.servers[0].store, 0, 4);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_FENCED);
+	assert_int_equal(peer_state(), RMNIC_PEER_FENCED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, client_rig_up, client_rig_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(probe__finds_the_mtu),
+		TEST(restart__with_and_without_memory),
+		TEST(hello__another_server),
+		TEST(hello__another_version),
+		TEST(epoch__fenced),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
