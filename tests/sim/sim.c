@@ -15,51 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
 #include "rmnic/device.h"
-#include "world.h"
+#include "sim.h"
 
-#define MAX_OPS  32
-#define EVENTS   48
-#define MS       UINT64_C(1000000)
-#define SECOND   UINT64_C(1000000000)
 #define ROUGH_TIME (20 * SECOND)
 #define END_TIME (300 * SECOND) /* for everything to finish when the faults have stopped */
 
-struct sim_op {
-	struct rmnic_page_op op; /* first: done() gets its address */
-	struct sim *sim;
-	bool used, out, ended;
-	uint16_t status;
-	uint64_t content;
-	uint64_t again; /* 0, or when to send it again */
-	uint64_t page[RMNIC_PAGE_SIZE / 8];
-};
-
-struct sim {
-	struct sim *failed; /* the run that failed before this one */
-	struct world w;
-	struct model model;
-	uint64_t seed;
-	uint64_t rng; /* the guest's and the faults' own: the network's draws do not shift it */
-	unsigned int depth;
-	unsigned int crash, backend_crash, lose, cut; /* weights */
-	bool faults;
-	bool stalled; /* the backend is not ready: the guest waits */
-	bool verbose;
-	struct memnet_faults net_faults;
-	struct sim_op ops[MAX_OPS];
-	uint64_t up_at[WORLD_SERVERS]; /* when a dead server comes back */
-	uint64_t heal_at;
-	uint64_t done, errors, crashes, restarts;
-	char events[EVENTS][96];
-	unsigned int nevents;
-	char failure[256];
-};
-
 static struct sim *failed_runs;
 
-static uint64_t draw(struct sim *s)
+uint64_t sim_draw(struct sim *s)
 {
 	uint64_t z = s->rng += 0x9e3779b97f4a7c15ull;
 
@@ -68,12 +32,12 @@ static uint64_t draw(struct sim *s)
 	return z ^ z >> 31;
 }
 
-static uint64_t below(struct sim *s, uint64_t n)
+uint64_t sim_below(struct sim *s, uint64_t n)
 {
-	return n ? draw(s) % n : 0;
+	return n ? sim_draw(s) % n : 0;
 }
 
-__attribute__((format(printf, 2, 3))) static void event(struct sim *s, const char *format, ...)
+void sim_event(struct sim *s, const char *format, ...)
 {
 	char *line = s->events[s->nevents++ % EVENTS];
 	va_list args;
@@ -86,7 +50,7 @@ __attribute__((format(printf, 2, 3))) static void event(struct sim *s, const cha
 		printf("# %s\n", line);
 }
 
-__attribute__((format(printf, 2, 3))) static void fail(struct sim *s, const char *format, ...)
+void sim_fail(struct sim *s, const char *format, ...)
 {
 	va_list args;
 
@@ -97,275 +61,35 @@ __attribute__((format(printf, 2, 3))) static void fail(struct sim *s, const char
 	va_end(args);
 }
 
-/* --- Pages ------------------------------------------------------------------------------- */
-
-/* Every fifth content is a word that fills the page. */
-static void make_page(uint64_t *page, uint64_t content)
-{
-	bool fill = content % 5 == 0;
-
-	for (unsigned int i = 0; i < RMNIC_PAGE_SIZE / 8; i++)
-		page[i] = fill ? content << 32 | content : content << 32 | (i + 1);
-}
-
-/* False: it is a mixture of contents, or nothing that was ever written. */
-static bool know_page(const uint64_t *page, uint64_t *content)
-{
-	uint64_t want[RMNIC_PAGE_SIZE / 8];
-
-	*content = page[0] >> 32;
-	make_page(want, *content);
-	return !memcmp(page, want, sizeof(want));
-}
-
-/* Members of the page's view whose server still has the store that the view names. */
-static unsigned int living(struct sim *s, uint64_t rpn)
-{
-	struct rmnic_state_block block;
-	struct rmnic_state_view v;
-	unsigned int n = 0;
-
-	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
-	    !rmnic_state_view_get(&block, rpn / WORLD_SLAB, &v))
-		abort();
-	for (unsigned int i = 0; i < v.members; i++)
-		for (unsigned int k = 0; k < s->w.nservers; k++)
-			n += s->w.servers[k].store &&
-			     s->w.servers[k].store->store_id == v.member[i].store_id;
-	return v.members ? n : s->w.cfg.replicas;
-}
-
-/* --- The guest ------------------------------------------------------------------------------- */
-
-static void op_done(struct rmnic_page_op *op, uint16_t status)
-{
-	struct sim_op *o = (struct sim_op *)op;
-
-	o->status = status;
-	o->ended = true;
-}
-
-static void start(struct sim *s, struct sim_op *o)
-{
-	const struct rmnic_store_ops *ops = s->w.store->ops;
-	uint16_t status;
-
-	o->again = 0;
-	o->ended = false;
-	if (o->out)
-		make_page(o->page, o->content);
-	else
-		memset(o->page, 0xee, sizeof(o->page));
-	status = o->out ? ops->page_out(s->w.store, &o->op) : ops->page_in(s->w.store, &o->op);
-	if (status != RMNIC_STORE_PENDING)
-		op_done(&o->op, status);
-	else if (o->out) /* a guest that does not keep its page as it was (RULES B5) */
-		memset(o->page, 0xdd, sizeof(o->page));
-}
-
-/* Whether an error may be, and the operation is tried again later. */
-static bool excused(struct sim *s, const struct sim_op *o)
-{
-	unsigned int alive = living(s, o->op.rpn);
-
-	switch (o->status) {
-	case RMNIC_SC_BUSY:
-		return true;
-	case RMNIC_SC_UNREACHABLE:
-		/* A member without its store cannot take a write until the view changes. */
-		return s->faults || (o->out && alive < s->w.cfg.replicas);
-	case RMNIC_SC_CORRUPT:
-		return !o->out && s->net_faults.corrupt && s->faults;
-	case RMNIC_SC_INDETERMINATE:
-		return !o->out && s->model.pages[o->op.rpn].unknown;
-	case RMNIC_SC_LOST:
-		return !o->out && alive == 0;
-	default:
-		return false;
-	}
-}
-
-static void end_in(struct sim *s, struct sim_op *o)
-{
-	uint64_t content;
-
-	if (o->status != RMNIC_SC_OK)
-		return;
-	if (!know_page(o->page, &content))
-		fail(s, "page %" PRIu64 " reads as a mixture or as nothing that was written",
-		     o->op.rpn);
-	else if (!model_read(&s->model, o->op.rpn, content))
-		fail(s, "page %" PRIu64 " reads as content %" PRIu64 ", acknowledged was %" PRIu64,
-		     o->op.rpn, content, s->model.pages[o->op.rpn].acked);
-}
-
-static void end(struct sim *s, struct sim_op *o)
-{
-	bool ok = o->status == RMNIC_SC_OK;
-	bool hopeless = living(s, o->op.rpn) < s->w.cfg.replicas;
-
-	event(s, "%s %" PRIu64 " content %" PRIu64 ": 0x%x", o->out ? "out" : "in", o->op.rpn,
-	      o->content, o->status);
-	s->done++;
-	s->errors += !ok;
-	if (!ok && !excused(s, o)) {
-		fail(s, "%s of page %" PRIu64 " ended with 0x%x", o->out ? "page-out" : "page-in",
-		     o->op.rpn, o->status);
-		return;
-	}
-	if (o->out) {
-		model_written(&s->model, o->op.rpn, o->content, ok);
-		if (!ok && !hopeless) { /* the driver redrives it */
-			model_write(&s->model, o->op.rpn, o->content);
-			o->again = s->w.net.now + 5 * MS;
-			return;
-		}
-	} else {
-		end_in(s, o);
-		s->model.pages[o->op.rpn].busy = false;
-	}
-	o->used = false;
-}
-
-static void begin(struct sim *s)
-{
-	uint64_t rpn = below(s, s->model.npages);
-	unsigned int what = (unsigned int)below(s, 100);
-	struct sim_op *o = NULL;
-
-	for (unsigned int i = 0; i < s->depth && !o; i++)
-		if (!s->ops[i].used)
-			o = &s->ops[i];
-	if (!o || s->model.pages[rpn].busy || s->stalled)
-		return;
-	if (what < 8) {
-		if (s->w.store->ops->free(s->w.store, rpn, 1) != RMNIC_SC_OK)
-			fail(s, "free of page %" PRIu64 " failed", rpn);
-		model_freed(&s->model, rpn);
-		event(s, "free %" PRIu64, rpn);
-		return;
-	}
-	o->used = true;
-	o->sim = s;
-	/* A page that nobody can take any more is only read. */
-	o->out = what < 50 && s->model.pages[rpn].nmaybe < MODEL_MAYBE;
-	o->op.rpn = rpn;
-	o->op.data = o->page;
-	o->op.done = op_done;
-	o->content = o->out ? model_write(&s->model, rpn, 0) : 0;
-	s->model.pages[rpn].busy = true;
-	start(s, o);
-}
-
-static void reap(struct sim *s)
-{
-	for (unsigned int i = 0; i < s->depth; i++) {
-		struct sim_op *o = &s->ops[i];
-
-		if (!o->used)
-			continue;
-		if (o->again && o->again <= s->w.net.now && !s->stalled)
-			start(s, o);
-		if (o->ended && !o->again) {
-			o->ended = false;
-			end(s, o);
-		}
-	}
-}
-
-/* --- Faults ------------------------------------------------------------------------------------- */
-
-static void restart_backend(struct sim *s)
-{
-	world_stop(&s->w);
-	if (!world_start(&s->w)) {
-		fail(s, "the backend does not start: %s", s->w.why);
-		return;
-	}
-	s->restarts++;
-	event(s, "backend of epoch %u", s->w.epoch);
-	s->stalled = true; /* the guest waits */
-}
-
-static void crash_server(struct sim *s, bool memory)
-{
-	unsigned int i = (unsigned int)below(s, s->w.nservers);
-
-	if (!s->w.servers[i].server)
-		return;
-	event(s, "server %u dies, %s memory", i, memory ? "keeps" : "loses");
-	world_server_stop(&s->w, i, memory);
-	s->up_at[i] = s->w.net.now + below(s, 400 * MS);
-	s->crashes++;
-}
-
-static void cut_cable(struct sim *s)
-{
-	unsigned int end_ = s->w.servers[below(s, s->w.nservers)].end;
-	unsigned int way = (unsigned int)below(s, 3);
-
-	s->w.net.cut[s->w.backend][end_] = way != 1;
-	s->w.net.cut[end_][s->w.backend] = way != 0;
-	s->heal_at = s->w.net.now + below(s, 300 * MS);
-	event(s, "cable of end %u cut, way %u", end_, way);
-}
-
-static void heal(struct sim *s, bool all)
-{
-	for (unsigned int i = 0; i < s->w.nservers; i++)
-		if (!s->w.servers[i].server && (all || s->up_at[i] <= s->w.net.now)) {
-			world_server_start(&s->w, i);
-			event(s, "server %u is back", i);
-		}
-	if (all || (s->heal_at && s->heal_at <= s->w.net.now)) {
-		memset(s->w.net.cut, 0, sizeof(s->w.net.cut));
-		s->heal_at = 0;
-	}
-}
-
-static void trouble(struct sim *s)
-{
-	uint64_t what = below(s, 40000);
-
-	if (what < s->crash)
-		crash_server(s, true);
-	else if ((what -= s->crash) < s->backend_crash)
-		restart_backend(s);
-	else if ((what -= s->backend_crash) < s->cut)
-		cut_cable(s);
-	else if (what - s->cut < s->lose)
-		crash_server(s, false);
-}
-
 /* --- A run ------------------------------------------------------------------------------------- */
 
 static void set_up(struct sim *s)
 {
 	static const uint32_t mtus[] = { 9000, 9000, 4300, 3542, 1500, 1500, 1400, 1280 };
 	struct memnet_faults *f = &s->net_faults;
-	unsigned int servers = 1 + (unsigned int)below(s, 4);
-	uint32_t replicas = servers > 1 ? 1 + (uint32_t)below(s, 2) : 1;
-	uint64_t pages = WORLD_SLAB * (1 + below(s, 4));
-	bool rough = below(s, 4) != 0;
+	unsigned int servers = 1 + (unsigned int)sim_below(s, 4);
+	uint32_t replicas = servers > 1 ? 1 + (uint32_t)sim_below(s, 2) : 1;
+	uint64_t pages = WORLD_SLAB * (1 + sim_below(s, 4));
+	bool rough = sim_below(s, 4) != 0;
 
-	s->depth = 1 + (unsigned int)below(s, MAX_OPS);
-	f->delay_ns = 1000 + below(s, 50000);
-	f->jitter_ns = below(s, 2) ? below(s, 200000) : 0;
-	f->loss = rough && below(s, 2) ? (unsigned int)below(s, 120) : 0;
-	f->duplicate = rough && below(s, 2) ? (unsigned int)below(s, 120) : 0;
-	f->reorder = rough && below(s, 2) ? (unsigned int)below(s, below(s, 3) ? 80 : 300) : 0;
-	f->late_ns = below(s, 3) ? below(s, 20 * MS) : below(s, 4000 * MS);
-	f->corrupt = rough && below(s, 3) == 0 ? (unsigned int)below(s, 40) : 0;
-	f->refuse = rough && below(s, 3) == 0 ? (unsigned int)below(s, 60) : 0;
-	f->mark = rough && below(s, 4) == 0 ? (unsigned int)below(s, 100) : 0;
-	s->crash = below(s, 2) ? 1 + (unsigned int)below(s, 8) : 0;
-	s->backend_crash = below(s, 2) ? 1 + (unsigned int)below(s, 8) : 0;
-	s->cut = below(s, 3) == 0 ? 1 + (unsigned int)below(s, 6) : 0;
-	s->lose = below(s, 6) == 0 ? 1 + (unsigned int)below(s, 3) : 0;
-	world_init(&s->w, s->seed, servers, (uint32_t)pages + 128 + (uint32_t)below(s, 256), pages,
+	s->depth = 1 + (unsigned int)sim_below(s, MAX_OPS);
+	f->delay_ns = 1000 + sim_below(s, 50000);
+	f->jitter_ns = sim_below(s, 2) ? sim_below(s, 200000) : 0;
+	f->loss = rough && sim_below(s, 2) ? (unsigned int)sim_below(s, 120) : 0;
+	f->duplicate = rough && sim_below(s, 2) ? (unsigned int)sim_below(s, 120) : 0;
+	f->reorder = rough && sim_below(s, 2) ? (unsigned int)sim_below(s, sim_below(s, 3) ? 80 : 300) : 0;
+	f->late_ns = sim_below(s, 3) ? sim_below(s, 20 * MS) : sim_below(s, 4000 * MS);
+	f->corrupt = rough && sim_below(s, 3) == 0 ? (unsigned int)sim_below(s, 40) : 0;
+	f->refuse = rough && sim_below(s, 3) == 0 ? (unsigned int)sim_below(s, 60) : 0;
+	f->mark = rough && sim_below(s, 4) == 0 ? (unsigned int)sim_below(s, 100) : 0;
+	s->crash = sim_below(s, 2) ? 1 + (unsigned int)sim_below(s, 8) : 0;
+	s->backend_crash = sim_below(s, 2) ? 1 + (unsigned int)sim_below(s, 8) : 0;
+	s->cut = sim_below(s, 3) == 0 ? 1 + (unsigned int)sim_below(s, 6) : 0;
+	s->lose = sim_below(s, 6) == 0 ? 1 + (unsigned int)sim_below(s, 3) : 0;
+	world_init(&s->w, s->seed, servers, (uint32_t)pages + 128 + (uint32_t)sim_below(s, 256), pages,
 		   replicas);
-	s->w.net.mtu = mtus[below(s, 8)];
-	s->w.cfg.timeout_ns = below(s, 2) ? 20 * SECOND : (50 + below(s, 500)) * MS;
+	s->w.net.mtu = mtus[sim_below(s, 8)];
+	s->w.cfg.timeout_ns = sim_below(s, 2) ? 20 * SECOND : (50 + sim_below(s, 500)) * MS;
 	s->w.net.faults = *f;
 	model_init(&s->model, pages);
 	printf("# seed %" PRIu64 ": %u servers, %u replicas, %" PRIu64 " pages, depth %u, mtu %u, "
@@ -385,36 +109,17 @@ static unsigned int under_way(const struct sim *s)
 	return n;
 }
 
-/*
- * What was in flight is redriven (RULES B2), or the guest has given it up. With several
- * members giving up is not allowed: they may differ for ever (state.md, redrive).
- */
-static void redrive(struct sim *s)
-{
-	for (unsigned int i = 0; i < s->depth; i++) {
-		struct sim_op *o = &s->ops[i];
-
-		if (!o->used || o->ended || o->again)
-			continue;
-		if (s->w.cfg.replicas == 1 && below(s, 4) == 0) {
-			event(s, "%s %" PRIu64 " is given up", o->out ? "out" : "in", o->op.rpn);
-			o->out = false; /* and looks at what is there */
-		}
-		start(s, o);
-	}
-}
-
 /* One round: a little time passes, then whatever has ended is looked at. */
 static void round_of(struct sim *s, uint64_t until)
 {
-	reap(s);
+	guest_reap(s);
 	world_step(&s->w, until);
-	heal(s, false);
+	faults_heal(s, false);
 	if (s->stalled && rmnic_store_remote_status(s->w.store, NULL) == RMNIC_REMOTE_READY) {
 		s->stalled = false;
-		redrive(s);
+		guest_redrive(s);
 	}
-	reap(s);
+	guest_reap(s);
 }
 
 static void rough_part(struct sim *s, uint64_t ops)
@@ -428,10 +133,10 @@ static void rough_part(struct sim *s, uint64_t ops)
 	/* A storm of crashes may leave no time for work: then the calm comes sooner. */
 	until = s->w.net.now + ROUGH_TIME;
 	while (s->done < ops && !s->failure[0] && s->w.net.now < until) {
-		begin(s);
-		trouble(s);
+		guest_begin(s);
+		faults_draw(s);
 		if (s->w.store && !s->failure[0])
-			round_of(s, s->w.net.now + 1 + below(s, 50000));
+			round_of(s, s->w.net.now + 1 + sim_below(s, 50000));
 	}
 }
 
@@ -442,13 +147,13 @@ static void calm_part(struct sim *s)
 
 	memset(&s->w.net.faults, 0, sizeof(s->w.net.faults));
 	s->w.net.faults.delay_ns = 5000;
-	heal(s, true);
+	faults_heal(s, true);
 	until = s->w.net.now + END_TIME;
 	s->faults = true; /* errors whose cause was before may still come in */
 	while (under_way(s) && s->w.net.now < until && !s->failure[0])
 		round_of(s, s->w.net.now + 10 * MS);
 	if (under_way(s))
-		fail(s, "%u operations did not finish within %" PRIu64 " s of calm", under_way(s),
+		sim_fail(s, "%u operations did not finish within %" PRIu64 " s of calm", under_way(s),
 		     END_TIME / SECOND);
 	world_run(&s->w, 5 * SECOND); /* for greetings that were put off */
 	s->faults = false;
@@ -457,14 +162,14 @@ static void calm_part(struct sim *s)
 
 		*o = (struct sim_op){ .used = true, .sim = s, .op = { .rpn = rpn } };
 		o->op.data = o->page;
-		o->op.done = op_done;
-		start(s, o);
+		o->op.done = guest_op_done;
+		guest_start(s, o);
 		until = s->w.net.now + 60 * SECOND;
-		reap(s);
+		guest_reap(s);
 		while (o->used && s->w.net.now < until && !s->failure[0])
 			round_of(s, until);
 		if (o->used)
-			fail(s, "page %" PRIu64 " cannot be read after the faults", rpn);
+			sim_fail(s, "page %" PRIu64 " cannot be read after the faults", rpn);
 	}
 }
 
@@ -488,7 +193,7 @@ static void audit_freed(struct sim *s, const struct rmnic_mem_slab *slab)
 
 		if (((uint32_t)word & bits) == RMNIC_STATE_PAGE_FREED &&
 		    (slab->meta[i].vstate & content))
-			fail(s, "page %" PRIu64 " was freed, and a member has it again",
+			sim_fail(s, "page %" PRIu64 " was freed, and a member has it again",
 			     slab->number * slab->pages + i);
 	}
 }
@@ -497,7 +202,7 @@ static void audit_freed(struct sim *s, const struct rmnic_mem_slab *slab)
 static void audit(struct sim *s)
 {
 	if (s->w.net.changed)
-		fail(s, "%" PRIu64 " pages changed while they were being sent", s->w.net.changed);
+		sim_fail(s, "%" PRIu64 " pages changed while they were being sent", s->w.net.changed);
 	for (unsigned int i = 0; i < s->w.nservers; i++)
 		for (uint32_t k = 0; k < s->w.servers[i].store->cfg.max_slabs; k++)
 			if (s->w.servers[i].store->slabs[k].handle &&
@@ -509,7 +214,7 @@ static void audit(struct sim *s)
 		world_server_stop(&s->w, i, true);
 		memnet_settle(&s->w.net, s->w.servers[i].end);
 		if (ms->cfg.npages - rmnic_frames_free(ms->frames) != ms->stored)
-			fail(s, "server %u: %u frames in use, %" PRIu64 " pages stored", i,
+			sim_fail(s, "server %u: %u frames in use, %" PRIu64 " pages stored", i,
 			     ms->cfg.npages - rmnic_frames_free(ms->frames), ms->stored);
 	}
 }
@@ -529,7 +234,7 @@ static bool run(uint64_t seed, uint64_t ops, bool verbose, uint64_t *hash, uint6
 		calm_part(s);
 		audit(s);
 	} else {
-		fail(s, "the store was not created: %s", s->w.why);
+		sim_fail(s, "the store was not created: %s", s->w.why);
 	}
 	ok = !s->failure[0];
 	if (!ok) {

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the simulator share. */
+#ifndef SIM_H
+#define SIM_H
+
+#include "model.h"
+#include "world.h"
+
+#define MAX_OPS  32
+#define EVENTS   48
+#define MS       UINT64_C(1000000)
+#define SECOND   UINT64_C(1000000000)
+
+struct sim_op {
+	struct rmnic_page_op op; /* first: done() gets its address */
+	struct sim *sim;
+	bool used, out, ended;
+	uint16_t status;
+	uint64_t content;
+	uint64_t again; /* 0, or when to send it again */
+	uint64_t page[RMNIC_PAGE_SIZE / 8];
+};
+
+struct sim {
+	struct sim *failed; /* the run that failed before this one */
+	struct world w;
+	struct model model;
+	uint64_t seed;
+	uint64_t rng; /* the guest's and the faults' own: the network's draws do not shift it */
+	unsigned int depth;
+	unsigned int crash, backend_crash, lose, cut; /* weights */
+	bool faults;
+	bool stalled; /* the backend is not ready: the guest waits */
+	bool verbose;
+	struct memnet_faults net_faults;
+	struct sim_op ops[MAX_OPS];
+	uint64_t up_at[WORLD_SERVERS]; /* when a dead server comes back */
+	uint64_t heal_at;
+	uint64_t done, errors, crashes, restarts;
+	char events[EVENTS][96];
+	unsigned int nevents;
+	char failure[256];
+};
+
+/* Draws of the guest's and the faults' own: the network's do not shift them. */
+uint64_t sim_draw(struct sim *s);
+uint64_t sim_below(struct sim *s, uint64_t n);
+/* For the list of what happened last, and why a run failed (the first reason counts). */
+void sim_event(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* guest.c: what the guest asks for, and whether the answers may be. */
+void guest_op_done(struct rmnic_page_op *op, uint16_t status);
+void guest_start(struct sim *s, struct sim_op *o);
+void guest_begin(struct sim *s);
+void guest_reap(struct sim *s);
+void guest_redrive(struct sim *s);
+
+/* faults.c: what goes wrong, and how it heals. */
+void faults_draw(struct sim *s);
+void faults_heal(struct sim *s, bool all);
+
+#endif /* SIM_H */
