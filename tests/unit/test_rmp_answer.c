@@ -132,6 +132,7 @@ static void read__doubled_request(void **state)
 	pass_time(100 * MS);
 	assert_true(q.done);
 	assert_int_equal(q.call.got_version, 10);
+	assert_int_equal(rmnic_rmp_client_counters(client)->crc_errors, 0);
 	assert_true(world_is_page(q.page, 10));
 }
 

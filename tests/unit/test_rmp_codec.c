@@ -105,6 +105,36 @@ static void decode__every_flipped_bit(void **state)
 	}
 }
 
+/* RMP-1: a longer header, of a later minor version, is skipped over; one that lies is not read. */
+static void decode__longer_header(void **state)
+{
+	struct vector v = *vectors_find(vectors, count, "ping");
+	uint8_t pseudo[12] = { 0 }, *exact;
+	struct rmnic_rmp_msg m;
+	uint32_t check;
+
+	(void)state;
+	v.bytes[2] = 70;
+	memset(v.bytes + 62, 0x33, 8);
+	rmnic_rmp_put64(pseudo, v.boot);
+	check = rmnic_crc32c_update(&crc, 0, v.bytes, 58);
+	check = rmnic_crc32c_update(&crc, check, v.bytes + 62, 8);
+	rmnic_rmp_put32(v.bytes + 58, rmnic_crc32c_update(&crc, check, pseudo, sizeof(pseudo)));
+	assert_int_equal(decode(&m, &v, 70), RMNIC_RMP_DROP_OK);
+	assert_int_equal(m.payload_len, 0);
+	for (size_t len = 62; len < 70; len++) {
+		exact = malloc(len);
+		memcpy(exact, v.bytes, len);
+		assert_int_equal(rmnic_rmp_decode(&crc, &m, exact, len, false, v.boot),
+				 RMNIC_RMP_DROP_SHORT);
+		free(exact);
+	}
+	v.bytes[2] = 129;
+	assert_int_equal(decode(&m, &v, 200), RMNIC_RMP_DROP_SHORT);
+	v.bytes[2] = 61;
+	assert_int_equal(decode(&m, &v, 62), RMNIC_RMP_DROP_SHORT);
+}
+
 /* RMP-3: the page of a WRITE is the page it says it is, of that device and version. */
 static void page_checksum__covers_identity(void **state)
 {
@@ -231,6 +261,7 @@ int main(void)
 		cmocka_unit_test(encode__golden_vectors),
 		cmocka_unit_test(decode__truncated_vectors),
 		cmocka_unit_test(decode__every_flipped_bit),
+		cmocka_unit_test(decode__longer_header),
 		cmocka_unit_test(page_checksum__covers_identity),
 		cmocka_unit_test(decode__other_boot_id),
 		cmocka_unit_test(decode__reserved_flags),

@@ -55,6 +55,12 @@ static void restart__with_and_without_memory(void **state)
 	make_call(&p, RMNIC_RMP_WRITE, 5, 9);
 	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
 	rmnic_rmp_client_peer(client, 0, &info);
+	/* RMP-9: a handle of another store is not even asked for. */
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	p.call.store_id = info.store_id + 1;
+	w.net.sent = 0;
+	assert_int_equal(run_call(&p), RMNIC_CALL_EMPTY);
+	assert_int_equal(w.net.sent, 0);
 	world_server_stop(&w, 0, true);
 	world_server_start(&w, 0);
 	make_call(&p, RMNIC_RMP_READ, 5, 0);

@@ -71,6 +71,18 @@ static void attach__every_field_is_checked(void **state)
 		memcpy(memory + checked[i], &was, 8);
 		assert_null(attach(&b));
 	}
+	for (size_t at = 56; at <= 80; at += 8) { /* a table that begins, or ends, outside */
+		uint64_t was, bad;
+
+		memcpy(&was, memory + at, 8);
+		for (bad = size; bad; bad = bad << 1 & ~0xfffull) {
+			uint64_t aligned = (bad + 4095) / 4096 * 4096;
+
+			memcpy(memory + at, &aligned, 8);
+			assert_non_null(attach(&b));
+		}
+		memcpy(memory + at, &was, 8);
+	}
 	assert_non_null(rmnic_state_attach(&b, memory, size - 1, shape.uuid));
 	assert_non_null(rmnic_state_attach(&b, memory, 100, shape.uuid));
 	assert_non_null(rmnic_state_attach(&b, memory, size, (const uint8_t *)"another-device.."));

@@ -312,6 +312,7 @@ static void out__limits(void **state)
 				 i < 64 ? RMNIC_STORE_PENDING : RMNIC_SC_BUSY);
 	}
 	w.store->ops->cancel(w.store, &ops[0]);
+	world_run(&w, MS); /* its place is free again */
 	ops[64].rpn = 1;
 	assert_int_equal(w.store->ops->page_out(w.store, &ops[64]), RMNIC_SC_BUSY);
 	for (unsigned int i = 1; i < 64; i++)
@@ -361,6 +362,29 @@ static void free__then_written(void **state)
 	world_fini(&w);
 }
 
+/* A telling that failed is not taken up again while the page is being written. */
+static void free__told_while_written(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 3, .data = page, .done = remember };
+
+	(void)state;
+	up(1, 64, 1);
+	assert_int_equal(out(3, 5), RMNIC_SC_OK);
+	w.net.cut[w.backend][w.servers[0].end] = 1;
+	assert_int_equal(w.store->ops->free(w.store, 3, 1), RMNIC_SC_OK);
+	world_run(&w, 10 * MS);
+	world_page(page, 6);
+	ended = RMNIC_STORE_PENDING;
+	assert_int_equal(w.store->ops->page_out(w.store, &op), RMNIC_STORE_PENDING);
+	world_run(&w, 8000 * MS); /* the telling ends UNREACHABLE, the page-out goes on */
+	assert_int_equal(ended, RMNIC_STORE_PENDING);
+	w.net.cut[w.backend][w.servers[0].end] = 0;
+	world_run(&w, 5000 * MS);
+	assert_int_equal(ended, RMNIC_SC_OK);
+	assert_true(holds(3, 6));
+	world_fini(&w);
+}
+
 /* --- Lives of the backend ------------------------------------------------------------------------ */
 
 /* STATE-7: a successor goes on where the other stopped, with every page. */
@@ -391,6 +415,11 @@ static void backend__fenced(void **state)
 	assert_int_equal(rmnic_store_remote_status(w.store, NULL), RMNIC_REMOTE_FENCED);
 	assert_int_equal(world_in(&w, 3, page), RMNIC_SC_INDETERMINATE);
 	assert_int_equal(out(4, 6), RMNIC_SC_UNREACHABLE);
+	world_stop(&w);
+	rmnic_mem_seal(w.servers[0].store, 0, w.epoch + 2); /* before the next one says a word */
+	assert_true(world_start(&w));
+	world_run(&w, 500 * MS);
+	assert_int_equal(rmnic_store_remote_status(w.store, NULL), RMNIC_REMOTE_FENCED);
 	world_fini(&w);
 }
 
@@ -463,6 +492,16 @@ static void replicas__all_hold_it(void **state)
 	world_fini(&w);
 }
 
+/* With fewer servers than replicas nothing is promised: two copies on one are one. */
+static void replicas__not_on_one_server(void **state)
+{
+	(void)state;
+	world_init(&w, 1, 1, 512, 64, 2);
+	assert_true(world_start(&w));
+	assert_false(world_ready(&w, 3000 * MS));
+	world_fini(&w);
+}
+
 /* A page-in goes on to another member: when one is dead, lost its memory, or has a bad copy. */
 static void replicas__read_elsewhere(void **state)
 {
@@ -530,11 +569,13 @@ int main(void)
 		cmocka_unit_test(out__limits),
 		cmocka_unit_test(free__members_are_told),
 		cmocka_unit_test(free__then_written),
+		cmocka_unit_test(free__told_while_written),
 		cmocka_unit_test(backend__restarted),
 		cmocka_unit_test(backend__fenced),
 		cmocka_unit_test(backend__damaged_state),
 		cmocka_unit_test(backend__not_enough_memory),
 		cmocka_unit_test(replicas__all_hold_it),
+		cmocka_unit_test(replicas__not_on_one_server),
 		cmocka_unit_test(replicas__read_elsewhere),
 		cmocka_unit_test(create__allocation_fails),
 	};
