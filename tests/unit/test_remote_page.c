@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "remote_rig.h"
+#include "rmnic/device.h"
+
+static uint16_t ended;
+
+static void remember(struct rmnic_page_op *op, uint16_t status)
+{
+	(void)op;
+	ended = status;
+}
+
+static void never(struct rmnic_page_op *op, uint16_t status)
+{
+	(void)op;
+	fail_msg("a cancelled operation ended with 0x%x", status);
+}
+
+/* RULES B5: what is sent, and sent again, is what was there at first. */
+static void out__guest_changes_the_page(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 3, .data = remote_buf, .done = remember };
+
+	(void)state;
+	remote_up(1, 64, 1);
+	world_page(remote_buf, 5);
+	ended = RMNIC_STORE_PENDING;
+	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
+	world_page(remote_buf, 6); /* before anything was delivered */
+	world_run(&rw, 100 * MS);
+	assert_int_equal(ended, RMNIC_SC_OK);
+	assert_int_equal(remote_wire()->crc_errors, 0);
+	assert_true(remote_holds(3, 5));
+	world_fini(&rw);
+}
+
+/* STATE-3: an older copy than the page's word is never delivered, whatever its checksum. */
+static void in__older_copy(void **state)
+{
+	struct rmnic_state_block b;
+	uint64_t word;
+
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	b = remote_block();
+	word = rmnic_state_page(&b, 3);
+	rmnic_state_page_set(&b, 3, (word >> 16) + 1, RMNIC_STATE_PAGE_HELD);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->stale, 1);
+	/* A newer one only while a write is under way. */
+	rmnic_state_page_set(&b, 3, (word >> 16) - 1, RMNIC_STATE_PAGE_HELD);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	rmnic_state_page_set(&b, 3, (word >> 16) - 1,
+			     RMNIC_STATE_PAGE_HELD | RMNIC_STATE_PAGE_WRITING);
+	assert_true(remote_holds(3, 5));
+	world_fini(&rw);
+}
+
+/* STATE-4: a server that has nothing is no proof of an empty page. */
+static void in__absent_is_not_empty(void **state)
+{
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	rmnic_mem_free(rw.servers[0].store, remote_slab(0, 3), 3, 1, 1ull << 40);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->missing, 1);
+	rmnic_mem_release(rw.servers[0].store, remote_slab(0, 3));
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
+	world_fini(&rw);
+}
+
+/* STATE-8, RMP-9: another store is proof of loss; the same one after a restart is not. */
+static void in__server_restarted(void **state)
+{
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	world_server_stop(&rw, 0, true);
+	world_server_start(&rw, 0);
+	assert_true(remote_holds(3, 5));
+	world_server_stop(&rw, 0, false);
+	world_server_start(&rw, 0);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
+	assert_true(remote_zeros(4)); /* never written: nothing was lost of it */
+	assert_int_equal(remote_out(4, 1), RMNIC_SC_UNREACHABLE);
+	world_fini(&rw);
+}
+
+static void in__server_silent(void **state)
+{
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	world_server_stop(&rw, 0, true);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_UNREACHABLE); /* bounded, not LOST */
+	world_server_start(&rw, 0);
+	assert_true(remote_holds(3, 5));
+	world_fini(&rw);
+}
+
+/* STATE-5 */
+static void out__failed_leaves_indeterminate(void **state)
+{
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	rw.net.cut[rw.servers[0].end][rw.backend] = 1; /* it arrives, the answer does not */
+	assert_int_equal(remote_out(3, 6), RMNIC_SC_UNREACHABLE);
+	rw.net.cut[rw.servers[0].end][rw.backend] = 0;
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_int_equal(remote_out(3, 7), RMNIC_SC_OK);
+	assert_true(remote_holds(3, 7));
+	world_fini(&rw);
+}
+
+static void cancel__forgets(void **state)
+{
+	struct rmnic_page_op ops[2] = { { .rpn = 3, .data = remote_buf, .done = never },
+					{ .rpn = 4, .data = remote_buf, .done = never } };
+	static uint64_t untouched[512];
+
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(4, 9), RMNIC_SC_OK);
+	ops[1].data = untouched;
+	assert_int_equal(rw.store->ops->page_out(rw.store, &ops[0]), RMNIC_STORE_PENDING);
+	assert_int_equal(rw.store->ops->page_in(rw.store, &ops[1]), RMNIC_STORE_PENDING);
+	rw.store->ops->cancel(rw.store, &ops[0]);
+	rw.store->ops->cancel(rw.store, &ops[1]);
+	world_run(&rw, 100 * MS);
+	assert_int_equal(untouched[0], 0);
+	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_true(remote_holds(4, 9));
+	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+	world_fini(&rw);
+}
+
+/* One remote_buf, one write at a time; and as many pages as were provided for. */
+static void out__limits(void **state)
+{
+	static struct rmnic_page_op ops[65];
+	static uint64_t pages[65][512];
+
+	(void)state;
+	remote_up(1, 128, 1);
+	rw.net.cut[rw.backend][rw.servers[0].end] = 1;
+	for (unsigned int i = 0; i < 65; i++) {
+		ops[i] = (struct rmnic_page_op){ .rpn = i, .data = pages[i], .done = never };
+		pages[i][0] = i + 1;
+		assert_int_equal(rw.store->ops->page_out(rw.store, &ops[i]),
+				 i < 64 ? RMNIC_STORE_PENDING : RMNIC_SC_BUSY);
+	}
+	rw.store->ops->cancel(rw.store, &ops[0]);
+	world_run(&rw, MS); /* its place is free again */
+	ops[64].rpn = 1;
+	assert_int_equal(rw.store->ops->page_out(rw.store, &ops[64]), RMNIC_SC_BUSY);
+	for (unsigned int i = 1; i < 64; i++)
+		rw.store->ops->cancel(rw.store, &ops[i]);
+	rw.net.cut[rw.backend][rw.servers[0].end] = 0;
+	world_run(&rw, 3000 * MS);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(remote_out(i, i), RMNIC_SC_OK);
+	world_fini(&rw);
+}
+
+/* STATE-2: acknowledged is what every member holds; members are on different servers. */
+static void replicas__all_hold_it(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 3, .data = remote_buf, .done = never };
+	uint64_t before;
+
+	(void)state;
+	remote_up(3, 256, 2);
+	for (uint64_t i = 0; i < 256; i++) {
+		unsigned int n = 0;
+
+		assert_int_equal(remote_out(i, i), RMNIC_SC_OK);
+		for (unsigned int k = 0; k < 3; k++)
+			n += remote_slab(k, i) && rmnic_mem_page(remote_slab(k, i), i)->vstate;
+		assert_int_equal(n, 2);
+	}
+	for (unsigned int k = 0; k < 3; k++)
+		if (remote_slab(k, 3))
+			rw.net.cut[rw.backend][rw.servers[k].end] = 1;
+	for (unsigned int k = 0; k < 3; k++)
+		if (remote_slab(k, 3)) {
+			rw.net.cut[rw.backend][rw.servers[k].end] = 0; /* one of the two hears */
+			break;
+		}
+	before = remote_word(3);
+	world_page(remote_buf, 77);
+	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
+	world_run(&rw, 3000 * MS);
+	assert_true(remote_word(3) == (before | RMNIC_STATE_PAGE_WRITING));
+	rw.store->ops->cancel(rw.store, &op);
+	world_fini(&rw);
+}
+
+/* A page-in goes on to another member: when one is dead, lost its memory, or has a bad copy. */
+static void replicas__read_elsewhere(void **state)
+{
+	struct rmnic_memstore *ms;
+
+	(void)state;
+	remote_up(2, 64, 2);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(remote_out(i, i), RMNIC_SC_OK);
+	for (unsigned int k = 0; k < 2; k++) {
+		ms = rw.servers[k].store;
+		rmnic_frame_data(ms->frames, rmnic_mem_page(remote_slab(k, 3), 3)->body)[9] ^= 1;
+		assert_true(remote_holds(3, 3));
+		rmnic_frame_data(ms->frames, rmnic_mem_page(remote_slab(k, 3), 3)->body)[9] ^= 1;
+		world_server_stop(&rw, k, true);
+		assert_true(remote_holds(5, 5));
+		world_server_start(&rw, k);
+		world_run(&rw, 2000 * MS);
+	}
+	world_server_stop(&rw, 0, false);
+	world_server_start(&rw, 0);
+	world_run(&rw, 2000 * MS);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_true(remote_holds(i, i));
+	world_server_stop(&rw, 1, false);
+	world_server_start(&rw, 1);
+	world_run(&rw, 2000 * MS);
+	assert_int_equal(world_in(&rw, 5, remote_buf), RMNIC_SC_LOST);
+	world_fini(&rw);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(out__guest_changes_the_page),
+		cmocka_unit_test(in__older_copy),
+		cmocka_unit_test(in__absent_is_not_empty),
+		cmocka_unit_test(in__server_restarted),
+		cmocka_unit_test(in__server_silent),
+		cmocka_unit_test(out__failed_leaves_indeterminate),
+		cmocka_unit_test(cancel__forgets),
+		cmocka_unit_test(out__limits),
+		cmocka_unit_test(replicas__all_hold_it),
+		cmocka_unit_test(replicas__read_elsewhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "remote_rig.h"
+#include "rmnic/device.h"
+
+/* RULES L1: what is not there is not promised. */
+static void backend__not_enough_memory(void **state)
+{
+	uint64_t reserved;
+
+	(void)state;
+	world_init(&rw, 1, 2, 128, 256, 1); /* each has room for one slab of 64 beside its slack */
+	assert_true(world_start(&rw));
+	assert_false(world_ready(&rw, 5000 * MS));
+	assert_int_equal(rmnic_store_remote_status(rw.store, &reserved), RMNIC_REMOTE_NO_SPACE);
+	assert_int_equal(reserved, 128);
+	world_fini(&rw);
+}
+
+/* With fewer servers than replicas nothing is promised: two copies on one are one. */
+static void replicas__not_on_one_server(void **state)
+{
+	(void)state;
+	world_init(&rw, 1, 1, 512, 64, 2);
+	assert_true(world_start(&rw));
+	assert_false(world_ready(&rw, 3000 * MS));
+	world_fini(&rw);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(backend__not_enough_memory),
+		cmocka_unit_test(replicas__not_on_one_server),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
