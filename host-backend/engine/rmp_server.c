@@ -137,9 +137,10 @@ static void no_session(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	const uint8_t *raw = call->rx->data;
 
 	/* Its checksum cannot be checked, so nothing of it is believed: an echo, no more. */
-	if (call->rx->len < RMNIC_RMP_HDR_SIZE || raw[0] != RMNIC_RMP_VERSION ||
-	    raw[1] & RMNIC_RMP_REPLY)
+	if (raw[0] != RMNIC_RMP_VERSION || raw[1] < RMNIC_RMP_HELLO || raw[1] > RMNIC_RMP_STAT) {
+		s->counters.dropped[RMNIC_RMP_DROP_TYPE]++;
 		return;
+	}
 	memset(&call->msg, 0, sizeof(call->msg));
 	call->msg.type = raw[1];
 	call->msg.stamp = raw[3] | (uint32_t)raw[4] << 8 | (uint32_t)raw[5] << 16;

@@ -5,8 +5,8 @@
 
 static void restart_backend(struct sim *s)
 {
-	world_stop(&s->w);
-	if (!world_start(&s->w)) {
+	cluster_stop(&s->w);
+	if (!cluster_start(&s->w)) {
 		sim_fail(s, "the backend does not start: %s", s->w.why);
 		return;
 	}
@@ -22,7 +22,7 @@ static void crash_server(struct sim *s, bool memory)
 	if (!s->w.servers[i].server)
 		return;
 	sim_event(s, "server %u dies, %s memory", i, memory ? "keeps" : "loses");
-	world_server_stop(&s->w, i, memory);
+	cluster_server_stop(&s->w, i, memory);
 	s->up_at[i] = s->w.net.now + sim_below(s, 400 * MS);
 	s->crashes++;
 }
@@ -42,7 +42,7 @@ void faults_heal(struct sim *s, bool all)
 {
 	for (unsigned int i = 0; i < s->w.nservers; i++)
 		if (!s->w.servers[i].server && (all || s->up_at[i] <= s->w.net.now)) {
-			world_server_start(&s->w, i);
+			cluster_server_start(&s->w, i);
 			sim_event(s, "server %u is back", i);
 		}
 	if (all || (s->heal_at && s->heal_at <= s->w.net.now)) {

@@ -35,7 +35,7 @@ static unsigned int living(struct sim *s, uint64_t rpn)
 	unsigned int n = 0;
 
 	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
-	    !rmnic_state_view_get(&block, rpn / WORLD_SLAB, &v))
+	    !rmnic_state_view_get(&block, rpn / CLUSTER_SLAB, &v))
 		abort();
 	for (unsigned int i = 0; i < v.members; i++)
 		for (unsigned int k = 0; k < s->w.nservers; k++)

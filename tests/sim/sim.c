@@ -69,7 +69,7 @@ static void set_up(struct sim *s)
 	struct memnet_faults *f = &s->net_faults;
 	unsigned int servers = 1 + (unsigned int)sim_below(s, 4);
 	uint32_t replicas = servers > 1 ? 1 + (uint32_t)sim_below(s, 2) : 1;
-	uint64_t pages = WORLD_SLAB * (1 + sim_below(s, 4));
+	uint64_t pages = CLUSTER_SLAB * (1 + sim_below(s, 4));
 	bool rough = sim_below(s, 4) != 0;
 
 	s->depth = 1 + (unsigned int)sim_below(s, MAX_OPS);
@@ -86,7 +86,7 @@ static void set_up(struct sim *s)
 	s->backend_crash = sim_below(s, 2) ? 1 + (unsigned int)sim_below(s, 8) : 0;
 	s->cut = sim_below(s, 3) == 0 ? 1 + (unsigned int)sim_below(s, 6) : 0;
 	s->lose = sim_below(s, 6) == 0 ? 1 + (unsigned int)sim_below(s, 3) : 0;
-	world_init(&s->w, s->seed, servers, (uint32_t)pages + 128 + (uint32_t)sim_below(s, 256), pages,
+	cluster_init(&s->w, s->seed, servers, (uint32_t)pages + 128 + (uint32_t)sim_below(s, 256), pages,
 		   replicas);
 	s->w.net.mtu = mtus[sim_below(s, 8)];
 	s->w.cfg.timeout_ns = sim_below(s, 2) ? 20 * SECOND : (50 + sim_below(s, 500)) * MS;
@@ -113,7 +113,7 @@ static unsigned int under_way(const struct sim *s)
 static void round_of(struct sim *s, uint64_t until)
 {
 	guest_reap(s);
-	world_step(&s->w, until);
+	cluster_step(&s->w, until);
 	faults_heal(s, false);
 	if (s->stalled && rmnic_store_remote_status(s->w.store, NULL) == RMNIC_REMOTE_READY) {
 		s->stalled = false;
@@ -155,7 +155,7 @@ static void calm_part(struct sim *s)
 	if (under_way(s))
 		sim_fail(s, "%u operations did not finish within %" PRIu64 " s of calm", under_way(s),
 		     END_TIME / SECOND);
-	world_run(&s->w, 5 * SECOND); /* for greetings that were put off */
+	cluster_run(&s->w, 5 * SECOND); /* for greetings that were put off */
 	s->faults = false;
 	for (uint64_t rpn = 0; rpn < s->model.npages && !s->failure[0]; rpn++) {
 		struct sim_op *o = &s->ops[0];
@@ -211,7 +211,7 @@ static void audit(struct sim *s)
 	for (unsigned int i = 0; i < s->w.nservers && !s->failure[0]; i++) {
 		struct rmnic_memstore *ms = s->w.servers[i].store;
 
-		world_server_stop(&s->w, i, true);
+		cluster_server_stop(&s->w, i, true);
 		memnet_settle(&s->w.net, s->w.servers[i].end);
 		if (ms->cfg.npages - rmnic_frames_free(ms->frames) != ms->stored)
 			sim_fail(s, "server %u: %u frames in use, %" PRIu64 " pages stored", i,
@@ -229,7 +229,7 @@ static bool run(uint64_t seed, uint64_t ops, bool verbose, uint64_t *hash, uint6
 	s->rng = seed * 0x2545f4914f6cdd1dull;
 	s->verbose = verbose;
 	set_up(s);
-	if (world_start(&s->w)) {
+	if (cluster_start(&s->w)) {
 		rough_part(s, ops);
 		calm_part(s);
 		audit(s);
@@ -257,7 +257,7 @@ static bool run(uint64_t seed, uint64_t ops, bool verbose, uint64_t *hash, uint6
 		s->failed = failed_runs;
 		failed_runs = s;
 	} else {
-		world_fini(&s->w);
+		cluster_fini(&s->w);
 		model_fini(&s->model);
 		free(s);
 	}

@@ -4,7 +4,7 @@
 #define SIM_H
 
 #include "model.h"
-#include "world.h"
+#include "cluster.h"
 
 #define MAX_OPS  32
 #define EVENTS   48
@@ -23,7 +23,7 @@ struct sim_op {
 
 struct sim {
 	struct sim *failed; /* the run that failed before this one */
-	struct world w;
+	struct cluster w;
 	struct model model;
 	uint64_t seed;
 	uint64_t rng; /* the guest's and the faults' own: the network's draws do not shift it */
@@ -34,7 +34,7 @@ struct sim {
 	bool verbose;
 	struct memnet_faults net_faults;
 	struct sim_op ops[MAX_OPS];
-	uint64_t up_at[WORLD_SERVERS]; /* when a dead server comes back */
+	uint64_t up_at[CLUSTER_SERVERS]; /* when a dead server comes back */
 	uint64_t heal_at;
 	uint64_t done, errors, crashes, restarts;
 	char events[EVENTS][96];

@@ -12,7 +12,7 @@
 
 #include "engine/page.h"
 
-struct world w;
+struct cluster w;
 struct rmnic_rmp_client *client;
 unsigned int client_end;
 uint64_t slab_handle;
@@ -85,7 +85,7 @@ void make_call(struct probe_call *p, uint8_t type, uint64_t rpn, uint64_t versio
 	if (type == RMNIC_RMP_READ)
 		p->call.page = p->page;
 	if (type == RMNIC_RMP_WRITE) {
-		world_page(p->page, version);
+		cluster_page(p->page, version);
 		p->call.body = p->page;
 		p->call.body_len = 4096;
 		p->call.crc = rmnic_page_seal(rmnic_rmp_client_crc(client),
@@ -127,7 +127,7 @@ void start_client(const uint8_t *uuid)
 
 void alloc_slab(void)
 {
-	struct rmnic_rmp_alloc a = { .slab = 0, .pages = WORLD_SLAB };
+	struct rmnic_rmp_alloc a = { .slab = 0, .pages = CLUSTER_SLAB };
 	struct probe_call p;
 
 	make_call(&p, RMNIC_RMP_ALLOC, 0, 0);
@@ -142,7 +142,7 @@ void alloc_slab(void)
 int client_rig_up(void **state)
 {
 	(void)state;
-	world_init(&w, 11, 1, 256, 64, 1);
+	cluster_init(&w, 11, 1, 256, 64, 1);
 	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 	client_cfg = (struct rmnic_rmp_client_config){
 		.env = memnet_env(&w.net), .net = memnet_net(&w.net, client_end), .epoch = 3,
@@ -163,6 +163,6 @@ int client_rig_down(void **state)
 	memnet_settle(&w.net, client_end);
 	rmnic_rmp_client_destroy(client);
 	client = NULL;
-	world_fini(&w);
+	cluster_fini(&w);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "engine/rmp_client.h"
 #include "rmnic/device.h"
-#include "world.h"
+#include "cluster.h"
 
 #define MS UINT64_C(1000000)
 
@@ -18,7 +18,7 @@ struct probe_call {
 	uint64_t page[512];
 };
 
-extern struct world w;
+extern struct cluster w;
 extern struct rmnic_rmp_client *client;
 extern unsigned int client_end;
 extern uint64_t slab_handle;

@@ -12,33 +12,33 @@
 
 #include "rmnic/device.h"
 
-struct world rw;
+struct cluster rw;
 uint64_t remote_buf[512];
 
 void remote_up(unsigned int servers, uint64_t pages, uint32_t replicas)
 {
-	world_init(&rw, 1, servers, (uint32_t)pages + 256, pages, replicas);
-	assert_true(world_start(&rw));
-	assert_true(world_ready(&rw, 1000 * MS));
+	cluster_init(&rw, 1, servers, (uint32_t)pages + 256, pages, replicas);
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 1000 * MS));
 }
 
 uint16_t remote_out(uint64_t rpn, uint64_t content)
 {
-	world_page(remote_buf, content);
-	return world_out(&rw, rpn, remote_buf);
+	cluster_page(remote_buf, content);
+	return cluster_out(&rw, rpn, remote_buf);
 }
 
 /* Whether page rpn can be read and has the content. */
 bool remote_holds(uint64_t rpn, uint64_t content)
 {
 	memset(remote_buf, 0xee, sizeof(remote_buf));
-	return world_in(&rw, rpn, remote_buf) == RMNIC_SC_OK && world_is_page(remote_buf, content);
+	return cluster_in(&rw, rpn, remote_buf) == RMNIC_SC_OK && cluster_is_page(remote_buf, content);
 }
 
 bool remote_zeros(uint64_t rpn)
 {
 	memset(remote_buf, 0xee, sizeof(remote_buf));
-	return world_in(&rw, rpn, remote_buf) == RMNIC_SC_OK && !remote_buf[0] && !remote_buf[511];
+	return cluster_in(&rw, rpn, remote_buf) == RMNIC_SC_OK && !remote_buf[0] && !remote_buf[511];
 }
 
 struct rmnic_state_block remote_block(void)
@@ -62,7 +62,7 @@ struct rmnic_mem_slab *remote_slab(unsigned int server, uint64_t rpn)
 
 	for (uint32_t i = 0; i < ms->cfg.max_slabs; i++)
 		if (ms->slabs[i].handle && !ms->slabs[i].dying &&
-		    ms->slabs[i].number == rpn / WORLD_SLAB)
+		    ms->slabs[i].number == rpn / CLUSTER_SLAB)
 			return &ms->slabs[i];
 	return NULL;
 }

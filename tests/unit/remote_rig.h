@@ -4,11 +4,11 @@
 #define REMOTE_RIG_H
 
 #include "engine/state_block.h"
-#include "world.h"
+#include "cluster.h"
 
 #define MS UINT64_C(1000000)
 
-extern struct world rw;
+extern struct cluster rw;
 extern uint64_t remote_buf[512];
 
 void remote_up(unsigned int servers, uint64_t pages, uint32_t replicas);

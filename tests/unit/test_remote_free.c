@@ -27,12 +27,12 @@ static void free__members_are_told(void **state)
 		assert_int_equal(remote_out(i, i), RMNIC_SC_OK);
 	assert_int_equal(rw.servers[0].store->stored, 128);
 	assert_int_equal(rw.store->ops->free(rw.store, 0, 100), RMNIC_SC_OK);
-	world_run(&rw, 1000 * MS);
+	cluster_run(&rw, 1000 * MS);
 	assert_int_equal(rw.servers[0].store->stored, 28);
 	assert_int_equal(rw.servers[1].store->stored, 28);
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->frees_told, 100);
 	assert_false(remote_word(50) & RMNIC_STATE_PAGE_TELL);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* A telling that is slow must not bury the write that came after the free. */
@@ -46,13 +46,13 @@ static void free__then_written(void **state)
 		rw.net.faults.late_ns = 40 * MS;
 		assert_int_equal(rw.store->ops->free(rw.store, 3, 1), RMNIC_SC_OK);
 		if (round % 2)
-			world_run(&rw, MS);
+			cluster_run(&rw, MS);
 		assert_int_equal(remote_out(3, 2 * round + 1), RMNIC_SC_OK);
-		world_run(&rw, 200 * MS);
+		cluster_run(&rw, 200 * MS);
 		assert_true(remote_holds(3, 2 * round + 1));
 		rw.net.faults.reorder = 0;
 	}
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* A telling that failed is not taken up again while the page is being written. */
@@ -65,17 +65,17 @@ static void free__told_while_written(void **state)
 	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
 	rw.net.cut[rw.backend][rw.servers[0].end] = 1;
 	assert_int_equal(rw.store->ops->free(rw.store, 3, 1), RMNIC_SC_OK);
-	world_run(&rw, 10 * MS);
-	world_page(remote_buf, 6);
+	cluster_run(&rw, 10 * MS);
+	cluster_page(remote_buf, 6);
 	ended = RMNIC_STORE_PENDING;
 	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
-	world_run(&rw, 8000 * MS); /* the telling ends UNREACHABLE, the page-out goes on */
+	cluster_run(&rw, 8000 * MS); /* the telling ends UNREACHABLE, the page-out goes on */
 	assert_int_equal(ended, RMNIC_STORE_PENDING);
 	rw.net.cut[rw.backend][rw.servers[0].end] = 0;
-	world_run(&rw, 5000 * MS);
+	cluster_run(&rw, 5000 * MS);
 	assert_int_equal(ended, RMNIC_SC_OK);
 	assert_true(remote_holds(3, 6));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 int main(void)

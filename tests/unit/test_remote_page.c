@@ -32,15 +32,15 @@ static void out__guest_changes_the_page(void **state)
 
 	(void)state;
 	remote_up(1, 64, 1);
-	world_page(remote_buf, 5);
+	cluster_page(remote_buf, 5);
 	ended = RMNIC_STORE_PENDING;
 	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
-	world_page(remote_buf, 6); /* before anything was delivered */
-	world_run(&rw, 100 * MS);
+	cluster_page(remote_buf, 6); /* before anything was delivered */
+	cluster_run(&rw, 100 * MS);
 	assert_int_equal(ended, RMNIC_SC_OK);
 	assert_int_equal(remote_wire()->crc_errors, 0);
 	assert_true(remote_holds(3, 5));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-3: an older copy than the page's word is never delivered, whatever its checksum. */
@@ -55,15 +55,15 @@ static void in__older_copy(void **state)
 	b = remote_block();
 	word = rmnic_state_page(&b, 3);
 	rmnic_state_page_set(&b, 3, (word >> 16) + 1, RMNIC_STATE_PAGE_HELD);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->stale, 1);
 	/* A newer one only while a write is under way. */
 	rmnic_state_page_set(&b, 3, (word >> 16) - 1, RMNIC_STATE_PAGE_HELD);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
 	rmnic_state_page_set(&b, 3, (word >> 16) - 1,
 			     RMNIC_STATE_PAGE_HELD | RMNIC_STATE_PAGE_WRITING);
 	assert_true(remote_holds(3, 5));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-4: a server that has nothing is no proof of an empty page. */
@@ -73,11 +73,11 @@ static void in__absent_is_not_empty(void **state)
 	remote_up(1, 64, 1);
 	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
 	rmnic_mem_free(rw.servers[0].store, remote_slab(0, 3), 3, 1, 1ull << 40);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_CORRUPT);
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->missing, 1);
 	rmnic_mem_release(rw.servers[0].store, remote_slab(0, 3));
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
-	world_fini(&rw);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
+	cluster_fini(&rw);
 }
 
 /* STATE-8, RMP-9: another store is proof of loss; the same one after a restart is not. */
@@ -86,15 +86,15 @@ static void in__server_restarted(void **state)
 	(void)state;
 	remote_up(1, 64, 1);
 	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
-	world_server_stop(&rw, 0, true);
-	world_server_start(&rw, 0);
+	cluster_server_stop(&rw, 0, true);
+	cluster_server_start(&rw, 0);
 	assert_true(remote_holds(3, 5));
-	world_server_stop(&rw, 0, false);
-	world_server_start(&rw, 0);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
+	cluster_server_stop(&rw, 0, false);
+	cluster_server_start(&rw, 0);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_LOST);
 	assert_true(remote_zeros(4)); /* never written: nothing was lost of it */
 	assert_int_equal(remote_out(4, 1), RMNIC_SC_UNREACHABLE);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 static void in__server_silent(void **state)
@@ -102,11 +102,11 @@ static void in__server_silent(void **state)
 	(void)state;
 	remote_up(1, 64, 1);
 	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
-	world_server_stop(&rw, 0, true);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_UNREACHABLE); /* bounded, not LOST */
-	world_server_start(&rw, 0);
+	cluster_server_stop(&rw, 0, true);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_UNREACHABLE); /* bounded, not LOST */
+	cluster_server_start(&rw, 0);
 	assert_true(remote_holds(3, 5));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-5 */
@@ -118,10 +118,10 @@ static void out__failed_leaves_indeterminate(void **state)
 	rw.net.cut[rw.servers[0].end][rw.backend] = 1; /* it arrives, the answer does not */
 	assert_int_equal(remote_out(3, 6), RMNIC_SC_UNREACHABLE);
 	rw.net.cut[rw.servers[0].end][rw.backend] = 0;
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
 	assert_int_equal(remote_out(3, 7), RMNIC_SC_OK);
 	assert_true(remote_holds(3, 7));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 static void cancel__forgets(void **state)
@@ -138,12 +138,12 @@ static void cancel__forgets(void **state)
 	assert_int_equal(rw.store->ops->page_in(rw.store, &ops[1]), RMNIC_STORE_PENDING);
 	rw.store->ops->cancel(rw.store, &ops[0]);
 	rw.store->ops->cancel(rw.store, &ops[1]);
-	world_run(&rw, 100 * MS);
+	cluster_run(&rw, 100 * MS);
 	assert_int_equal(untouched[0], 0);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
 	assert_true(remote_holds(4, 9));
 	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* One remote_buf, one write at a time; and as many pages as were provided for. */
@@ -162,16 +162,16 @@ static void out__limits(void **state)
 				 i < 64 ? RMNIC_STORE_PENDING : RMNIC_SC_BUSY);
 	}
 	rw.store->ops->cancel(rw.store, &ops[0]);
-	world_run(&rw, MS); /* its place is free again */
+	cluster_run(&rw, MS); /* its place is free again */
 	ops[64].rpn = 1;
 	assert_int_equal(rw.store->ops->page_out(rw.store, &ops[64]), RMNIC_SC_BUSY);
 	for (unsigned int i = 1; i < 64; i++)
 		rw.store->ops->cancel(rw.store, &ops[i]);
 	rw.net.cut[rw.backend][rw.servers[0].end] = 0;
-	world_run(&rw, 3000 * MS);
+	cluster_run(&rw, 3000 * MS);
 	for (uint64_t i = 0; i < 64; i++)
 		assert_int_equal(remote_out(i, i), RMNIC_SC_OK);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-2: acknowledged is what every member holds; members are on different servers. */
@@ -199,12 +199,12 @@ static void replicas__all_hold_it(void **state)
 			break;
 		}
 	before = remote_word(3);
-	world_page(remote_buf, 77);
+	cluster_page(remote_buf, 77);
 	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
-	world_run(&rw, 3000 * MS);
+	cluster_run(&rw, 3000 * MS);
 	assert_true(remote_word(3) == (before | RMNIC_STATE_PAGE_WRITING));
 	rw.store->ops->cancel(rw.store, &op);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* A page-in goes on to another member: when one is dead, lost its memory, or has a bad copy. */
@@ -221,21 +221,21 @@ static void replicas__read_elsewhere(void **state)
 		rmnic_frame_data(ms->frames, rmnic_mem_page(remote_slab(k, 3), 3)->body)[9] ^= 1;
 		assert_true(remote_holds(3, 3));
 		rmnic_frame_data(ms->frames, rmnic_mem_page(remote_slab(k, 3), 3)->body)[9] ^= 1;
-		world_server_stop(&rw, k, true);
+		cluster_server_stop(&rw, k, true);
 		assert_true(remote_holds(5, 5));
-		world_server_start(&rw, k);
-		world_run(&rw, 2000 * MS);
+		cluster_server_start(&rw, k);
+		cluster_run(&rw, 2000 * MS);
 	}
-	world_server_stop(&rw, 0, false);
-	world_server_start(&rw, 0);
-	world_run(&rw, 2000 * MS);
+	cluster_server_stop(&rw, 0, false);
+	cluster_server_start(&rw, 0);
+	cluster_run(&rw, 2000 * MS);
 	for (uint64_t i = 0; i < 64; i++)
 		assert_true(remote_holds(i, i));
-	world_server_stop(&rw, 1, false);
-	world_server_start(&rw, 1);
-	world_run(&rw, 2000 * MS);
-	assert_int_equal(world_in(&rw, 5, remote_buf), RMNIC_SC_LOST);
-	world_fini(&rw);
+	cluster_server_stop(&rw, 1, false);
+	cluster_server_start(&rw, 1);
+	cluster_run(&rw, 2000 * MS);
+	assert_int_equal(cluster_in(&rw, 5, remote_buf), RMNIC_SC_LOST);
+	cluster_fini(&rw);
 }
 
 int main(void)

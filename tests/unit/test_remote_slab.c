@@ -17,22 +17,22 @@ static void backend__not_enough_memory(void **state)
 	uint64_t reserved;
 
 	(void)state;
-	world_init(&rw, 1, 2, 128, 256, 1); /* each has room for one slab of 64 beside its slack */
-	assert_true(world_start(&rw));
-	assert_false(world_ready(&rw, 5000 * MS));
+	cluster_init(&rw, 1, 2, 128, 256, 1); /* each has room for one slab of 64 beside its slack */
+	assert_true(cluster_start(&rw));
+	assert_false(cluster_ready(&rw, 5000 * MS));
 	assert_int_equal(rmnic_store_remote_status(rw.store, &reserved), RMNIC_REMOTE_NO_SPACE);
 	assert_int_equal(reserved, 128);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* With fewer servers than replicas nothing is promised: two copies on one are one. */
 static void replicas__not_on_one_server(void **state)
 {
 	(void)state;
-	world_init(&rw, 1, 1, 512, 64, 2);
-	assert_true(world_start(&rw));
-	assert_false(world_ready(&rw, 3000 * MS));
-	world_fini(&rw);
+	cluster_init(&rw, 1, 1, 512, 64, 2);
+	assert_true(cluster_start(&rw));
+	assert_false(cluster_ready(&rw, 3000 * MS));
+	cluster_fini(&rw);
 }
 
 int main(void)

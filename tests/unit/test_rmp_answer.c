@@ -99,7 +99,7 @@ static void read__doubled_request(void **state)
 
 	(void)state;
 	client_rig_down(state);
-	world_init(&w, 16, 1, 256, 64, 1);
+	cluster_init(&w, 16, 1, 256, 64, 1);
 	w.net.mtu = 1500;
 	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 	client_cfg.net = memnet_net(&w.net, client_end);
@@ -133,7 +133,7 @@ static void read__doubled_request(void **state)
 	assert_true(q.done);
 	assert_int_equal(q.call.got_version, 10);
 	assert_int_equal(rmnic_rmp_client_counters(client)->crc_errors, 0);
-	assert_true(world_is_page(q.page, 10));
+	assert_true(cluster_is_page(q.page, 10));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, client_rig_up, client_rig_down)

@@ -51,7 +51,7 @@ static void write_read__round_trip(void **state)
 	make_call(&p, RMNIC_RMP_READ, 5, 0);
 	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
 	assert_int_equal(p.call.got_version, 9);
-	assert_true(world_is_page(p.page, 9));
+	assert_true(cluster_is_page(p.page, 9));
 }
 
 /* RMP-29 */
@@ -117,7 +117,7 @@ static void windows__hold(void **state)
 	}
 	pass_time(200 * MS);
 	for (int i = 0; i < 40; i++)
-		assert_true(p[i].done && world_is_page(p[i].page, (uint64_t)i + 1));
+		assert_true(p[i].done && cluster_is_page(p[i].page, (uint64_t)i + 1));
 	assert_int_equal(in_most, client_cfg.rx_budget / 4096);
 	w.net.filter = NULL;
 }
@@ -152,7 +152,7 @@ static void hedge__after_p99(void **state)
 
 	(void)state;
 	client_rig_down(state);
-	world_init(&w, 13, 1, 256, 64, 1);
+	cluster_init(&w, 13, 1, 256, 64, 1);
 	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 	client_cfg.net = memnet_net(&w.net, client_end);
 	client_cfg.hedge = client_rig_hedge;

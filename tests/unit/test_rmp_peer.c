@@ -10,7 +10,7 @@
 
 #include "client_rig.h"
 
-static struct world_catch caught;
+static struct cluster_catch caught;
 
 /* RMP-12: the ladder finds what the path carries, and pages pass from the first moment. */
 static void probe__finds_the_mtu(void **state)
@@ -23,7 +23,7 @@ static void probe__finds_the_mtu(void **state)
 		struct probe_call p;
 
 		client_rig_down(state);
-		world_init(&w, 12, 1, 256, 64, 1);
+		cluster_init(&w, 12, 1, 256, 64, 1);
 		w.net.mtu = path[i][0];
 		client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 		client_cfg.net = memnet_net(&w.net, client_end);
@@ -39,7 +39,7 @@ static void probe__finds_the_mtu(void **state)
 		w.net.sent = 0;
 		make_call(&p, RMNIC_RMP_READ, 5, 0);
 		assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
-		assert_true(world_is_page(p.page, 9));
+		assert_true(cluster_is_page(p.page, 9));
 		assert_int_equal(w.net.sent, 1 + (4095 + rmnic_segment_size(info.mtu)) /
 						     rmnic_segment_size(info.mtu));
 	}
@@ -61,14 +61,14 @@ static void restart__with_and_without_memory(void **state)
 	w.net.sent = 0;
 	assert_int_equal(run_call(&p), RMNIC_CALL_EMPTY);
 	assert_int_equal(w.net.sent, 0);
-	world_server_stop(&w, 0, true);
-	world_server_start(&w, 0);
+	cluster_server_stop(&w, 0, true);
+	cluster_server_start(&w, 0);
 	make_call(&p, RMNIC_RMP_READ, 5, 0);
 	p.call.store_id = info.store_id;
 	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
-	assert_true(world_is_page(p.page, 9));
-	world_server_stop(&w, 0, false);
-	world_server_start(&w, 0);
+	assert_true(cluster_is_page(p.page, 9));
+	cluster_server_stop(&w, 0, false);
+	cluster_server_start(&w, 0);
 	make_call(&p, RMNIC_RMP_READ, 5, 0);
 	p.call.store_id = info.store_id;
 	assert_int_equal(run_call(&p), RMNIC_CALL_EMPTY);
@@ -82,7 +82,7 @@ static void hello__another_server(void **state)
 	uint8_t uuid[16];
 
 	client_rig_down(state);
-	world_init(&w, 14, 1, 256, 64, 1);
+	cluster_init(&w, 14, 1, 256, 64, 1);
 	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 	client_cfg.net = memnet_net(&w.net, client_end);
 	memset(uuid, 0x99, 16);
@@ -101,10 +101,10 @@ static void hello__another_version(void **state)
 	struct rmnic_rx rx = { .data = out, .len = sizeof(out) };
 
 	client_rig_down(state);
-	world_init(&w, 15, 1, 256, 64, 1);
+	cluster_init(&w, 15, 1, 256, 64, 1);
 	client_end = memnet_add(&w.net, 2, client_rig_rx, NULL);
 	client_cfg.net = memnet_net(&w.net, client_end);
-	w.net.ends[w.servers[0].end].rx = world_catch_rx;
+	w.net.ends[w.servers[0].end].rx = cluster_catch_rx;
 	w.net.ends[w.servers[0].end].arg = &caught;
 	caught.n = 0;
 	start_client(NULL);

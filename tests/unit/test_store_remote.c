@@ -24,7 +24,7 @@ static void pages__round_trip(void **state)
 	for (uint64_t i = 256; i-- > 0;)
 		assert_true(remote_holds(i, i + 1000));
 	assert_int_equal(remote_wire()->retransmits, 0);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* Each fault alone and all of them, at an MTU of one segment and of three. */
@@ -42,18 +42,18 @@ static void pages__through_faults(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 12; i++) {
-		world_init(&rw, i, 2, 512, 128, 1 + i % 2);
+		cluster_init(&rw, i, 2, 512, 128, 1 + i % 2);
 		rw.net.mtu = i < 6 ? 9000 : 1500;
 		rw.net.faults = faults[i % 6];
 		rw.net.faults.delay_ns = 5000;
-		assert_true(world_start(&rw));
-		assert_true(world_ready(&rw, 60000 * MS));
+		assert_true(cluster_start(&rw));
+		assert_true(cluster_ready(&rw, 60000 * MS));
 		for (uint64_t k = 0; k < 400; k++)
 			assert_int_equal(remote_out(k * 37 % 128, k), RMNIC_SC_OK);
 		memset(&rw.net.faults, 0, sizeof(rw.net.faults));
 		for (uint64_t k = 400 - 128; k < 400; k++)
 			assert_true(remote_holds(k * 37 % 128, k));
-		world_fini(&rw);
+		cluster_fini(&rw);
 	}
 }
 
@@ -67,7 +67,7 @@ static void pages__unwritten_read_as_zeros(void **state)
 	assert_true(remote_zeros(7));
 	assert_int_equal(remote_out(7, 2), RMNIC_SC_OK);
 	assert_true(remote_holds(7, 2));
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* RMP-23: words that fill a page take no frame; a word of 64 bits is a page like any other. */
@@ -79,19 +79,19 @@ static void pages__same_filled(void **state)
 	remote_up(1, 64, 1);
 	for (int i = 0; i < 512; i++)
 		remote_buf[i] = 0x0102030401020304ull;
-	assert_int_equal(world_out(&rw, 1, remote_buf), RMNIC_SC_OK);
+	assert_int_equal(cluster_out(&rw, 1, remote_buf), RMNIC_SC_OK);
 	for (int i = 0; i < 512; i++)
 		remote_buf[i] = 0x0102030401020305ull;
-	assert_int_equal(world_out(&rw, 2, remote_buf), RMNIC_SC_OK);
+	assert_int_equal(cluster_out(&rw, 2, remote_buf), RMNIC_SC_OK);
 	assert_int_equal(rw.servers[0].store->stored, 1);
 	rw.store->ops->counters(rw.store, &n);
 	assert_int_equal(n.same_filled, 1);
 	assert_int_equal(n.stored, 2);
-	assert_int_equal(world_in(&rw, 1, remote_buf), RMNIC_SC_OK);
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_OK);
 	assert_true(remote_buf[0] == 0x0102030401020304ull && remote_buf[511] == remote_buf[0]);
-	assert_int_equal(world_in(&rw, 2, remote_buf), RMNIC_SC_OK);
+	assert_int_equal(cluster_in(&rw, 2, remote_buf), RMNIC_SC_OK);
 	assert_true(remote_buf[0] == 0x0102030401020305ull && remote_buf[511] == remote_buf[0]);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-7: a successor goes on where the other stopped, with every page. */
@@ -102,13 +102,13 @@ static void backend__restarted(void **state)
 	for (uint64_t round = 0; round < 20; round++) {
 		for (uint64_t i = 0; i < 128; i++)
 			assert_int_equal(remote_out(i, round * 1000 + i), RMNIC_SC_OK);
-		world_stop(&rw);
-		assert_true(world_start(&rw));
-		assert_true(world_ready(&rw, 1000 * MS));
+		cluster_stop(&rw);
+		assert_true(cluster_start(&rw));
+		assert_true(cluster_ready(&rw, 1000 * MS));
 		for (uint64_t i = 0; i < 128; i++)
 			assert_true(remote_holds(i, round * 1000 + i));
 	}
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* RMP-13: the one that was replaced learns so, and changes nothing more. */
@@ -120,14 +120,14 @@ static void backend__fenced(void **state)
 	rmnic_mem_seal(rw.servers[0].store, 0, rw.epoch + 1);
 	assert_int_equal(remote_out(3, 6), RMNIC_SC_UNREACHABLE);
 	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_FENCED);
-	assert_int_equal(world_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
 	assert_int_equal(remote_out(4, 6), RMNIC_SC_UNREACHABLE);
-	world_stop(&rw);
+	cluster_stop(&rw);
 	rmnic_mem_seal(rw.servers[0].store, 0, rw.epoch + 2); /* before the next one says a word */
-	assert_true(world_start(&rw));
-	world_run(&rw, 500 * MS);
+	assert_true(cluster_start(&rw));
+	cluster_run(&rw, 500 * MS);
 	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_FENCED);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 /* STATE-1 */
@@ -137,17 +137,17 @@ static void backend__damaged_state(void **state)
 
 	(void)state;
 	remote_up(1, 64, 1);
-	world_stop(&rw);
+	cluster_stop(&rw);
 	b = remote_block();
 	b.slabs[0].copy[b.slabs[0].current & 1].members = 9;
-	assert_true(world_start(&rw));
+	assert_true(cluster_start(&rw));
 	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_DAMAGED);
 	assert_int_equal(remote_out(1, 1), RMNIC_SC_UNREACHABLE);
-	world_stop(&rw);
+	cluster_stop(&rw);
 	((struct rmnic_state_hdr *)rw.state)->magic++;
-	assert_false(world_start(&rw));
+	assert_false(cluster_start(&rw));
 	assert_non_null(rw.why);
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 static void create__allocation_fails(void **state)
@@ -156,7 +156,7 @@ static void create__allocation_fails(void **state)
 	int before;
 
 	(void)state;
-	world_init(&rw, 1, 1, 256, 64, 1);
+	cluster_init(&rw, 1, 1, 256, 64, 1);
 	before = rw.net.allocations;
 	((struct rmnic_state_hdr *)rw.state)->epoch = 1;
 	for (unsigned int n = 1; n <= 12; n++) {
@@ -166,7 +166,7 @@ static void create__allocation_fails(void **state)
 		assert_int_equal(rw.net.allocations, before);
 	}
 	rw.net.fail_alloc = 0;
-	world_fini(&rw);
+	cluster_fini(&rw);
 }
 
 int main(void)

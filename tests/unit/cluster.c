@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "world.h"
+#include "cluster.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 static void server_rx(void *arg, const struct rmnic_rx *rx)
 {
-	struct world_server *s = arg;
+	struct cluster_server *s = arg;
 
 	if (s->server)
 		rmnic_rmp_server_rx(s->server, rx);
@@ -16,21 +16,21 @@ static void server_rx(void *arg, const struct rmnic_rx *rx)
 
 static void backend_rx(void *arg, const struct rmnic_rx *rx)
 {
-	struct world *w = arg;
+	struct cluster *w = arg;
 
 	if (w->store)
 		rmnic_rmp_client_rx(rmnic_store_remote_client(w->store), rx);
 }
 
-void world_server_start(struct world *w, unsigned int i)
+void cluster_server_start(struct cluster *w, unsigned int i)
 {
-	struct world_server *s = &w->servers[i];
+	struct cluster_server *s = &w->servers[i];
 	struct rmnic_memstore_config mc = {
 		.env = memnet_env(&w->net),
 		.npages = s->npages,
 		.slack = 32,
-		.slab_pages = WORLD_SLAB,
-		.max_slabs = s->npages / WORLD_SLAB + 8,
+		.slab_pages = CLUSTER_SLAB,
+		.max_slabs = s->npages / CLUSTER_SLAB + 8,
 		.max_devices = 8,
 		.max_refs = 256,
 	};
@@ -57,9 +57,9 @@ void world_server_start(struct world *w, unsigned int i)
 	w->net.ends[s->end].up = true;
 }
 
-void world_server_stop(struct world *w, unsigned int i, bool memory)
+void cluster_server_stop(struct cluster *w, unsigned int i, bool memory)
 {
-	struct world_server *s = &w->servers[i];
+	struct cluster_server *s = &w->servers[i];
 
 	if (s->server) {
 		rmnic_rmp_server_destroy(s->server);
@@ -73,7 +73,7 @@ void world_server_stop(struct world *w, unsigned int i, bool memory)
 	s->store = NULL;
 }
 
-bool world_start(struct world *w)
+bool cluster_start(struct cluster *w)
 {
 	struct rmnic_rmp_client *c;
 
@@ -94,7 +94,7 @@ bool world_start(struct world *w)
 	return true;
 }
 
-void world_stop(struct world *w)
+void cluster_stop(struct cluster *w)
 {
 	if (!w->store)
 		return;
@@ -103,11 +103,11 @@ void world_stop(struct world *w)
 	w->store = NULL;
 }
 
-void world_init(struct world *w, uint64_t seed, unsigned int servers, uint32_t npages,
+void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32_t npages,
 		uint64_t pages, uint32_t replicas)
 {
 	struct rmnic_state_shape shape = {
-		.pages = pages, .slab_pages = WORLD_SLAB, .queues = 3, .flights = 8, .epoch = 1,
+		.pages = pages, .slab_pages = CLUSTER_SLAB, .queues = 3, .flights = 8, .epoch = 1,
 	};
 
 	memset(w, 0, sizeof(*w));
@@ -122,14 +122,14 @@ void world_init(struct world *w, uint64_t seed, unsigned int servers, uint32_t n
 	for (unsigned int i = 0; i < servers; i++) {
 		w->servers[i].npages = npages;
 		w->servers[i].end = memnet_add(&w->net, (uint8_t)(10 + i), server_rx, &w->servers[i]);
-		world_server_start(w, i);
+		cluster_server_start(w, i);
 	}
 	w->cfg = (struct rmnic_remote_config){
 		.env = memnet_env(&w->net),
 		.net = memnet_net(&w->net, w->backend),
 		.state = w->state,
 		.state_size = w->state_size,
-		.max_peers = WORLD_SERVERS,
+		.max_peers = CLUSTER_SERVERS,
 		.replicas = replicas,
 		.max_ops = 64,
 		.max_mtu = 9000,
@@ -140,12 +140,12 @@ void world_init(struct world *w, uint64_t seed, unsigned int servers, uint32_t n
 	memset(w->cfg.device, 0xd0, 16);
 }
 
-void world_fini(struct world *w)
+void cluster_fini(struct cluster *w)
 {
-	world_stop(w);
+	cluster_stop(w);
 	for (unsigned int i = 0; i < w->nservers; i++) {
-		world_server_stop(w, i, true);
-		world_server_stop(w, i, false);
+		cluster_server_stop(w, i, true);
+		cluster_server_stop(w, i, false);
 		free(w->servers[i].pages);
 	}
 	free(w->state);
@@ -157,7 +157,7 @@ void world_fini(struct world *w)
 /* --- Time ---------------------------------------------------------------------------------- */
 
 /* Everybody does what there is to do now. */
-static void settle(struct world *w)
+static void settle(struct cluster *w)
 {
 	bool more;
 
@@ -173,7 +173,7 @@ static void settle(struct world *w)
 	} while (more);
 }
 
-bool world_step(struct world *w, uint64_t until)
+bool cluster_step(struct cluster *w, uint64_t until)
 {
 	uint64_t packet, timer = UINT64_MAX;
 
@@ -192,20 +192,20 @@ bool world_step(struct world *w, uint64_t until)
 	return true;
 }
 
-void world_run(struct world *w, uint64_t ns)
+void cluster_run(struct cluster *w, uint64_t ns)
 {
 	uint64_t until = w->net.now + ns;
 
-	while (world_step(w, until))
+	while (cluster_step(w, until))
 		;
 }
 
-bool world_ready(struct world *w, uint64_t ns)
+bool cluster_ready(struct cluster *w, uint64_t ns)
 {
 	uint64_t until = w->net.now + ns;
 
 	while (rmnic_store_remote_status(w->store, NULL) != RMNIC_REMOTE_READY)
-		if (!world_step(w, until))
+		if (!cluster_step(w, until))
 			return false;
 	return true;
 }
@@ -222,18 +222,18 @@ static void waiter_done(struct rmnic_page_op *op, uint16_t status)
 	((struct waiter *)op)->status = status;
 }
 
-static uint16_t wait_for(struct world *w, struct waiter *x)
+static uint16_t wait_for(struct cluster *w, struct waiter *x)
 {
 	uint64_t until = w->net.now + 60000000000ull;
 
-	while (x->status == RMNIC_STORE_PENDING && world_step(w, until))
+	while (x->status == RMNIC_STORE_PENDING && cluster_step(w, until))
 		;
 	if (x->status == RMNIC_STORE_PENDING)
 		w->store->ops->cancel(w->store, &x->op);
 	return x->status;
 }
 
-uint16_t world_out(struct world *w, uint64_t rpn, const void *page)
+uint16_t cluster_out(struct cluster *w, uint64_t rpn, const void *page)
 {
 	struct waiter x = { .op = { .rpn = rpn, .data = (void *)(uintptr_t)page,
 				    .done = waiter_done } };
@@ -242,7 +242,7 @@ uint16_t world_out(struct world *w, uint64_t rpn, const void *page)
 	return wait_for(w, &x);
 }
 
-uint16_t world_in(struct world *w, uint64_t rpn, void *page)
+uint16_t cluster_in(struct cluster *w, uint64_t rpn, void *page)
 {
 	struct waiter x = { .op = { .rpn = rpn, .data = page, .done = waiter_done } };
 
@@ -250,7 +250,7 @@ uint16_t world_in(struct world *w, uint64_t rpn, void *page)
 	return wait_for(w, &x);
 }
 
-void world_page(void *page, uint64_t seed)
+void cluster_page(void *page, uint64_t seed)
 {
 	uint64_t *p = page;
 
@@ -258,17 +258,17 @@ void world_page(void *page, uint64_t seed)
 		p[i] = (seed << 16 | i) * 0x9e3779b97f4a7c15ull;
 }
 
-bool world_is_page(const void *page, uint64_t seed)
+bool cluster_is_page(const void *page, uint64_t seed)
 {
 	uint64_t want[RMNIC_PAGE_SIZE / 8];
 
-	world_page(want, seed);
+	cluster_page(want, seed);
 	return !memcmp(page, want, sizeof(want));
 }
 
-void world_catch_rx(void *arg, const struct rmnic_rx *rx)
+void cluster_catch_rx(void *arg, const struct rmnic_rx *rx)
 {
-	struct world_catch *c = arg;
+	struct cluster_catch *c = arg;
 
 	if (c->n == 64)
 		abort();
