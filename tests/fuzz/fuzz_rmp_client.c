@@ -13,6 +13,7 @@
 
 #include "engine/page.h"
 #include "engine/rmp_client.h"
+#include "program.h"
 
 #define CHECK(x) ((x) ? (void)0 : abort())
 #define CALLS 8
@@ -23,9 +24,6 @@ struct asked {
 	uint64_t nonce;
 };
 
-static const uint8_t *input;
-static size_t left;
-static uint64_t now, chance;
 static const uint64_t boot = 77;
 static struct rmnic_crc32c crc;
 static struct rmnic_rmp_client *client;
@@ -34,39 +32,6 @@ static unsigned int nasked;
 static struct rmnic_rmp_call calls[CALLS];
 static uint64_t pages[CALLS][512];
 static const uint8_t device[16] = "a-device-to-fuzz";
-
-static uint64_t take(unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && left; i++, left--)
-		v |= (uint64_t)*input++ << (8 * i);
-	return v;
-}
-
-static uint64_t env_now(void *arg)
-{
-	(void)arg;
-	return now;
-}
-
-static uint64_t env_random(void *arg)
-{
-	(void)arg;
-	return chance = chance * 6364136223846793005ull + 1442695040888963407ull;
-}
-
-static void *env_alloc(void *arg, size_t bytes)
-{
-	(void)arg;
-	return calloc(1, bytes);
-}
-
-static void env_free(void *arg, void *memory)
-{
-	(void)arg;
-	free(memory);
-}
 
 static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to,
 		     const struct rmnic_tx *tx)
@@ -187,7 +152,7 @@ static void ask(void)
 	call->page = pages[i];
 	call->body = call->type == RMNIC_RMP_WRITE ? pages[i] : NULL;
 	call->body_len = call->body ? RMNIC_PAGE_SIZE : 0;
-	call->deadline = now + take(4) * 1000;
+	call->deadline = program_now + take(4) * 1000;
 	call->done = call_done;
 	rmnic_rmp_client_submit(client, call);
 }
@@ -195,30 +160,26 @@ static void ask(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct rmnic_env_ops env_ops = { env_now, env_random, env_alloc, env_free };
 	static const struct rmnic_net_ops net_ops = { net_send };
 	struct rmnic_rmp_client_config c = {
-		.env = { &env_ops, NULL }, .net = { &net_ops, NULL }, .epoch = 1, .max_peers = 1,
+		.env = { &program_env_ops, NULL }, .net = { &net_ops, NULL }, .epoch = 1, .max_peers = 1,
 		.max_calls = CALLS, .max_mtu = 9000, .rx_budget = 4 * RMNIC_PAGE_SIZE,
 	};
 	const struct rmnic_addr addr[RMNIC_LANES] = { { .port = 1 }, { .port = 2 } };
 	uint8_t noise[100];
 
 	memcpy(c.device, device, 16);
-	input = data;
-	left = size;
-	now = 1;
-	chance = 7;
+	program_begin(data, size);
 	nasked = 0;
 	memset(asked, 0, sizeof(asked));
 	memset(calls, 0, sizeof(calls));
 	rmnic_crc32c_init(&crc, false);
 	client = rmnic_rmp_client_create(&c);
 	rmnic_rmp_client_add(client, addr, NULL);
-	while (left)
+	while (program_left())
 		switch (take(1) % 8) {
 		case 0:
-			now += take(3) * 1000;
+			program_now += take(3) * 1000;
 			break;
 		case 1:
 			for (int i = 0; i < 64 && rmnic_rmp_client_poll(client); i++)

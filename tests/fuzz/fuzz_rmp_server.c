@@ -12,15 +12,14 @@
 #include <string.h>
 
 #include "engine/rmp_server.h"
+#include "program.h"
 
 #define CHECK(x) ((x) ? (void)0 : abort())
 #define PAGES 64
 #define SLAB  8
 #define HELD  32
 
-static const uint8_t *input;
-static size_t left;
-static uint64_t now, chance, boot, handles[2];
+static uint64_t boot, handles[2];
 static uint32_t session;
 static struct rmnic_crc32c crc;
 static struct rmnic_memstore *ms;
@@ -31,39 +30,6 @@ static struct {
 	void (*release)(void *arg);
 	void *arg;
 } held[HELD];
-
-static uint64_t take(unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && left; i++, left--)
-		v |= (uint64_t)*input++ << (8 * i);
-	return v;
-}
-
-static uint64_t env_now(void *arg)
-{
-	(void)arg;
-	return now;
-}
-
-static uint64_t env_random(void *arg)
-{
-	(void)arg;
-	return chance = chance * 6364136223846793005ull + 1442695040888963407ull;
-}
-
-static void *env_alloc(void *arg, size_t bytes)
-{
-	(void)arg;
-	return calloc(1, bytes);
-}
-
-static void env_free(void *arg, void *memory)
-{
-	(void)arg;
-	free(memory);
-}
 
 static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to,
 		     const struct rmnic_tx *tx)
@@ -189,7 +155,7 @@ static void step(void)
 		give(noise, len);
 		break;
 	case 1:
-		now += take(4) * 1000;
+		program_now += take(4) * 1000;
 		break;
 	case 2:
 		rmnic_rmp_server_poll(server);
@@ -205,10 +171,9 @@ static void step(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct rmnic_env_ops env_ops = { env_now, env_random, env_alloc, env_free };
 	static const struct rmnic_net_ops net_ops = { net_send };
 	static uint8_t pages[PAGES * RMNIC_PAGE_SIZE];
-	const struct rmnic_env env = { &env_ops, NULL };
+	const struct rmnic_env env = { &program_env_ops, NULL };
 	const struct rmnic_memstore_config mc = {
 		.env = env, .pages = pages, .npages = PAGES, .slack = 16, .slab_pages = SLAB,
 		.max_slabs = 8, .max_devices = 2, .max_refs = 16,
@@ -218,17 +183,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.lease_ns = 60000000000ull,
 	};
 
-	input = data;
-	left = size;
-	now = 1;
-	chance = 7;
+	program_begin(data, size);
 	boot = session = 0;
 	rmnic_crc32c_init(&crc, false);
 	ms = rmnic_memstore_create(&mc);
 	sc.store = ms;
 	server = rmnic_rmp_server_create(&sc);
 	open_session();
-	while (left)
+	while (program_left())
 		step();
 	rmnic_rmp_server_destroy(server);
 	for (unsigned int i = 0; i < HELD; i++)
