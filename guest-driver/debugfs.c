@@ -29,15 +29,16 @@ static int queues_show(struct seq_file *m, void *data)
 	struct rmnic_ctrl *ctrl = m->private;
 	unsigned int i;
 
-	seq_puts(m, "qid class vector depth live broken sq_tail sq_rung cq_head cq_arm need_wakeup completed polled spins spin_fails interrupts doorbells\n");
+	seq_puts(m, "qid class vector depth live broken sq_tail sq_rung cq_head cq_arm need_wakeup completed polled spins spin_fails spin_skips interrupts doorbells\n");
 	for (i = 0; i <= ctrl->nr_out + ctrl->nr_in; i++) {
 		const struct rmnic_queue *q = rmnic_nth_queue(ctrl, i);
 
-		seq_printf(m, "%u %s %u %u %d %d %u %u %u %u %u %llu %llu %llu %llu %llu %llu\n",
+		seq_printf(m, "%u %s %u %u %d %d %u %u %u %u %u %llu %llu %llu %llu %llu %llu %llu\n",
 			   q->qid, rmnic_queue_class(q), q->vector, q->depth, q->live,
 			   q->broken, q->sq_tail, q->sq_rung, q->cq_head, q->cq_arm,
 			   le32_to_cpu(READ_ONCE(q->rec->need_wakeup)), q->completed, q->polled,
-			   q->spins, q->spin_fails, q->interrupts, q->doorbells);
+			   q->spins, q->spin_fails, q->spin_skips, q->interrupts,
+			   q->doorbells);
 	}
 	return 0;
 }

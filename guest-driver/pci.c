@@ -214,6 +214,9 @@ free_ctrl:
 /* What outlives the PCI device: see rmnic_free_disk(). */
 void rmnic_ctrl_release(struct rmnic_ctrl *ctrl)
 {
+	/* A notice that came while the device was going may have queued it once more. */
+	if (ctrl->pages.busy)
+		cancel_delayed_work_sync(&ctrl->pages.work);
 	destroy_workqueue(ctrl->wq);
 	rmnic_pages_free(ctrl);
 	ida_free(&rmnic_instances, ctrl->instance);
@@ -271,13 +274,19 @@ static int rmnic_disk_bring_up(struct rmnic_ctrl *ctrl)
 	rmnic_ctrl_set_state(ctrl, RMNIC_LIVE);
 	err = device_add_disk(ctrl->dev, ctrl->disk, NULL);
 	if (err)
-		goto hide;
+		goto drop_disk;
 	rmnic_debugfs_add(ctrl);
 	rmnic_power_add(ctrl);
 	/* Events from before the handlers were ready. */
 	queue_work(ctrl->wq, &ctrl->event_work);
 	return 0;
-hide:
+drop_disk:
+	/* A disk that was never added does not call free_disk(). */
+	mutex_lock(&ctrl->lock);
+	rmnic_ctrl_kill(ctrl, RMNIC_GONE);
+	mutex_unlock(&ctrl->lock);
+	put_disk(ctrl->disk);
+	ctrl->disk = NULL;
 	pci_set_drvdata(ctrl->pdev, NULL);
 free_rw_page:
 	rmnic_rw_page_free(ctrl);
@@ -336,10 +345,7 @@ free_memory:
 disable:
 	rmnic_pci_disable(ctrl);
 release:
-	if (ctrl->disk)
-		put_disk(ctrl->disk); /* and the controller with it */
-	else
-		rmnic_ctrl_release(ctrl);
+	rmnic_ctrl_release(ctrl);
 	return err;
 }
 

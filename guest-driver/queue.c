@@ -18,6 +18,13 @@
 /* Looks at the CQ between two looks at the clock, and between two rests of the CPU. */
 #define RMNIC_SPIN_CLOCK 64
 #define RMNIC_SPIN_RELAX 512
+/*
+ * A spin that ends well earns 1, one in vain costs 2: it costs about twice what the other
+ * saves. At most so much is saved up; without credit one batch in RETRY spins.
+ */
+#define RMNIC_SPIN_COST 2u
+#define RMNIC_SPIN_CREDIT_MAX 64u
+#define RMNIC_SPIN_RETRY 8
 
 /* --- Memory -------------------------------------------------------------------------- */
 
@@ -28,6 +35,7 @@ int rmnic_queue_alloc(struct rmnic_ctrl *ctrl, struct rmnic_queue *q, u16 qid, u
 	q->qid = qid;
 	q->qclass = qclass;
 	q->depth = depth;
+	q->spin_credit = RMNIC_SPIN_CREDIT_MAX;
 	q->doorbell = ctrl->bar + ctrl->caps.db_offset + (size_t)qid * ctrl->caps.db_stride;
 	spin_lock_init(&q->sq_lock);
 	spin_lock_init(&q->cq_lock);
@@ -203,6 +211,35 @@ bool rmnic_queue_spin(struct rmnic_queue *q, u32 first, u32 end)
 	}
 }
 
+/*
+ * Whether spinning is worth it. Where the CPU that spins is the one the device's thread waits
+ * for (more threads than cores), it only keeps the answer away: after some spins in vain
+ * most batches go to sleep at once, and now and then one tries again.
+ */
+static bool rmnic_queue_should_spin(struct rmnic_queue *q)
+{
+	if (q->qclass != RMNIC_CLASS_PAGE_IN || !READ_ONCE(q->ctrl->poll_us))
+		return false;
+	/* A hint, changed without a lock: a lost update costs one spin more or less. */
+	if (READ_ONCE(q->spin_credit))
+		return true;
+	return ++q->spin_skips % RMNIC_SPIN_RETRY == 0;
+}
+
+static void rmnic_queue_spin_account(struct rmnic_queue *q, bool done)
+{
+	u32 credit = READ_ONCE(q->spin_credit);
+
+	q->spins++;
+	if (!done)
+		q->spin_fails++;
+	if (done)
+		credit = min(credit + 1, RMNIC_SPIN_CREDIT_MAX);
+	else
+		credit -= min(credit, RMNIC_SPIN_COST);
+	WRITE_ONCE(q->spin_credit, credit);
+}
+
 /* Publishes what was pushed; waits a moment for page-ins, leaves the rest to interrupts. */
 void rmnic_queue_kick(struct rmnic_queue *q)
 {
@@ -214,13 +251,10 @@ void rmnic_queue_kick(struct rmnic_queue *q)
 	spin_unlock(&q->sq_lock);
 	if (!rung)
 		return;
-	if (q->qclass == RMNIC_CLASS_PAGE_IN && READ_ONCE(q->ctrl->poll_us)) {
-		q->spins++;
-		if (!rmnic_queue_spin(q, first, end))
-			q->spin_fails++;
-	} else if (rmnic_cqe_pending(q)) {
+	if (rmnic_queue_should_spin(q))
+		rmnic_queue_spin_account(q, rmnic_queue_spin(q, first, end));
+	else if (rmnic_cqe_pending(q))
 		rmnic_queue_reap(q, false);
-	}
 	rmnic_queue_arm(q);
 }
 

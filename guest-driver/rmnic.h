@@ -139,6 +139,8 @@ struct rmnic_queue {
 	u64 polled;     /* of them, found by a spinning submitter */
 	u64 spins;      /* batches that were spun for */
 	u64 spin_fails; /* ... and were left to the interrupt */
+	u64 spin_skips; /* batches that were not spun for, for want of success */
+	u32 spin_credit;
 	u64 interrupts;
 	u64 doorbells;  /* under sq_lock */
 
