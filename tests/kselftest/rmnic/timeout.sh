@@ -68,10 +68,10 @@ lost_interrupts() {
 
 # Slow is not broken: 300 ms a command stays below the time-out.
 slow() {
-	local resets
+	local resets aborted
 	need_host
 	driver_with timeout_ms=3000
-	resets=$(stat resets)
+	resets=$(stat resets) aborted=$(stat aborted)
 	swap_on
 	load_start memory 24 4 8
 	fault delay-us 300000
@@ -81,6 +81,7 @@ slow() {
 	load_verify
 	no_io_error
 	equal "resets because of a slow device" "$(stat resets)" "$resets"
+	equal "commands aborted because of a slow device" "$(stat aborted)" "$aborted"
 }
 
 # Answers of class RETRY are driven again, not handed up.
