@@ -45,6 +45,10 @@ driver: ## rmnic.ko for the stock kernels; KDIR=headers for another one
 	@$(if $(KDIR),,scripts/setup base driver && scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12)
 	@$(MAKE) -C guest-driver
 
+backend: ## rmnicd, rmnic-memd, rmnicctl, rmnic-bench, under build/host-backend
+	@scripts/setup base backend
+	@$(MAKE) -f host-backend/Makefile programs
+
 install: ## install the driver for the running kernel (in the guest)
 	@$(MAKE) -C guest-driver install
 
@@ -54,4 +58,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run shell test check sim unit lint fuzz qemu driver install clean help
+.PHONY: run shell test check sim unit lint fuzz qemu driver backend install clean help

@@ -20,6 +20,7 @@
 #include "rmnic/device.h"
 
 struct rmnic_dev;
+struct rmnic_state_block;
 
 struct rmnic_dev_config {
 	const struct rmnic_host_ops *ops;
@@ -35,6 +36,20 @@ struct rmnic_dev_config {
 	uint8_t uuid[16];
 	char serial[32];
 	char firmware[32];
+	/*
+	 * Where queues and commands in flight are recorded, so that a successor completes each
+	 * command exactly once (spec/state.md); attached, and of this device's shape. NULL: they are
+	 * not recorded. Outlives the device.
+	 */
+	struct rmnic_state_block *block;
+};
+
+/* What the registers say when CTRL.ENABLE is set. */
+struct rmnic_dev_enabling {
+	uint64_t drv_features;
+	uint64_t aq_sq, aq_cq, aq_rec;
+	uint32_t aq_depth;
+	uint32_t generation; /* of this enabling; only used with a block, and then never 0 */
 };
 
 /* NULL: out of memory, or the configuration is out of the ranges above. */

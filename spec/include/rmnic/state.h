@@ -32,7 +32,10 @@ struct rmnic_state_hdr {
 	rmnic_le32 queues;
 	rmnic_le32 flights;
 	rmnic_le64 next_version; /* no version at or above it was ever used */
-	rmnic_u8 rsvd[144];
+	rmnic_le64 drv_features; /* of the enabling below */
+	rmnic_le32 generation; /* of the enabling that queues and flights are of; 0: none */
+	rmnic_le32 depth;      /* flights of each queue pair */
+	rmnic_u8 rsvd[128];
 	rmnic_le64 submissions; /* commands fetched so far */
 };
 RMNIC_ABI_SIZE(rmnic_state_hdr, 256);
@@ -69,28 +72,36 @@ RMNIC_ABI_SIZE(rmnic_state_slab, 320);
 #define RMNIC_STATE_PAGE_TELL          0x0010 /* FREED: the members were not all told yet */
 #define RMNIC_STATE_PAGE_RSVD          0xffe0
 
-/* Indexes of one queue pair, as far as the backend has come. */
+/* A queue pair, as far as the backend has come with it. Row 0 is the admin queue pair. */
 struct rmnic_state_queue {
-	rmnic_le32 sq_head;
-	rmnic_le32 cq_tail;
-	rmnic_le32 active;
-	rmnic_le32 rsvd;
+	rmnic_le32 active; /* 1: the pair exists; written last, and first when it is closed */
+	rmnic_le32 depth;
+	rmnic_le32 sq_head; /* SQEs fetched */
+	rmnic_le32 cq_tail; /* CQEs written */
+	rmnic_le64 sq_addr;
+	rmnic_le64 cq_addr;
+	rmnic_le64 rec_addr;
+	rmnic_le16 vector;
+	rmnic_u8 qclass;
+	rmnic_u8 rsvd0;
+	rmnic_le16 coalesce_count;
+	rmnic_le16 coalesce_us;
+	rmnic_u8 rsvd1[16];
 };
-RMNIC_ABI_SIZE(rmnic_state_queue, 16);
+RMNIC_ABI_SIZE(rmnic_state_queue, 64);
 
 #define RMNIC_STATE_FLIGHT_IDLE       0
 #define RMNIC_STATE_FLIGHT_FETCHED    1 /* redriven by a successor */
 #define RMNIC_STATE_FLIGHT_COMPLETING 2 /* finished by a successor, never redriven */
+#define RMNIC_STATE_FLIGHT_SKIPPED    3 /* aborted before it was fetched: the SQE at sq_index is passed over */
 
-/* A command in flight. */
+/* A command in flight: flight[queue pair * depth + cid]. */
 struct rmnic_state_flight {
-	rmnic_le32 state; /* RMNIC_STATE_FLIGHT_*: written last */
-	rmnic_le16 qid;
-	rmnic_le16 rsvd0;
+	rmnic_le32 state;    /* RMNIC_STATE_FLIGHT_*: written last */
+	rmnic_le32 sq_index; /* the SQE's, running freely */
 	rmnic_le64 submission; /* the order in which commands were fetched */
-	rmnic_le64 version;    /* first of the versions given to its pages */
-	rmnic_le32 cq_index;   /* COMPLETING: of its CQE */
-	rmnic_le32 sq_index;
+	rmnic_le32 cq_index; /* COMPLETING: of its CQE, running freely */
+	rmnic_u8 rsvd0[12];
 	struct rmnic_sqe sqe; /* the copy that was checked */
 	struct rmnic_cqe cqe; /* COMPLETING: what goes into the CQ */
 	rmnic_u8 rsvd1[16];
