@@ -88,6 +88,8 @@ static int rmnic_admin_run(struct rmnic_ctrl *ctrl, const char *what)
 		waited += RMNIC_ADMIN_LOOK_MS;
 		if (READ_ONCE(admin->queue.broken) && !completion_done(&admin->done))
 			return -EIO;
+		if (rmnic_ctrl_waiting(ctrl, readl(ctrl->bar + RMNIC_REG_STATUS))) /* DMA-10 */
+			waited = 0;
 		if (waited < ctrl->caps.command_timeout_ms || completion_done(&admin->done))
 			continue;
 		dev_err(ctrl->dev, "%s: no answer in %u ms\n", what, waited);

@@ -12,9 +12,22 @@
 /* How many times its time a late command waits for its turn to be aborted. */
 #define RMNIC_ABORT_PATIENCE 3
 
-static u64 rmnic_cmd_age_ms(const struct rmnic_cmd *cmd)
+/* Since it was sent, or since its device was seen WAITING for the last time (DMA-10). */
+static u64 rmnic_cmd_age_ns(const struct rmnic_ctrl *ctrl, const struct rmnic_cmd *cmd, u64 now)
 {
-	return div_u64(ktime_get_ns() - cmd->start_ns, NSEC_PER_MSEC);
+	return now - min(now, max(cmd->start_ns, READ_ONCE(ctrl->waiting_ns)));
+}
+
+/* DMA-10: whether nobody is there to execute commands; then their time begins anew. */
+bool rmnic_ctrl_waiting(struct rmnic_ctrl *ctrl, u32 status)
+{
+	/* All ones is a device that is gone; one that is being removed is not waited for. */
+	if (status == U32_MAX || !(status & RMNIC_STATUS_WAITING) ||
+	    READ_ONCE(ctrl->state) == RMNIC_REMOVING)
+		return false;
+	WRITE_ONCE(ctrl->waiting_ns, ktime_get_ns());
+	dev_notice_ratelimited(ctrl->dev, "device waits for its backend: so do commands\n");
+	return true;
 }
 
 /*
@@ -26,6 +39,7 @@ bool rmnic_cmd_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd)
 	struct rmnic_queue *q = cmd->queue;
 	u16 cid = le16_to_cpu(cmd->sqe.cid);
 	enum rmnic_state state;
+	u32 status;
 
 	rmnic_queue_reap(q, false);
 	if (!READ_ONCE(cmd->in_flight)) {
@@ -38,17 +52,21 @@ bool rmnic_cmd_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd)
 	state = READ_ONCE(ctrl->state);
 	if (state != RMNIC_LIVE && state != RMNIC_REMOVING)
 		return false;
+	status = readl(ctrl->bar + RMNIC_REG_STATUS);
 	if (rmnic_regs_gone(ctrl)) {
 		rmnic_ctrl_fault(ctrl, "device is gone");
-	} else if (readl(ctrl->bar + RMNIC_REG_STATUS) & RMNIC_STATUS_FATAL) {
+	} else if (status & RMNIC_STATUS_FATAL) {
 		rmnic_ctrl_fault(ctrl, "device is fatal");
+	} else if (rmnic_ctrl_waiting(ctrl, status)) {
+		return false;
 	} else if (!cmd->aborted) {
 		if (rmnic_admin_abort(ctrl, cmd)) {
 			cmd->aborted = true;
 			dev_warn_ratelimited(ctrl->dev,
 					     "queue %u: command %u (opcode %u rpn %llu) is late: abort\n",
 					     q->qid, cid, cmd->opcode, cmd->rpn);
-		} else if (rmnic_cmd_age_ms(cmd) > RMNIC_ABORT_PATIENCE * ctrl->timeout_ms) {
+		} else if (rmnic_cmd_age_ns(ctrl, cmd, ktime_get_ns()) >
+			   (u64)RMNIC_ABORT_PATIENCE * ctrl->timeout_ms * NSEC_PER_MSEC) {
 			dev_err_ratelimited(ctrl->dev,
 					    "queue %u: command %u is late and cannot be aborted\n",
 					    q->qid, cid);
@@ -79,7 +97,8 @@ static struct rmnic_cmd *rmnic_queue_late(struct rmnic_queue *q, u64 limit_ns, b
 		if (!cmd || (cmd->kind != RMNIC_CMD_FREE && cmd->kind != RMNIC_CMD_PAGE))
 			continue;
 		*busy = true;
-		if (now - cmd->start_ns > limit_ns && (!late || cmd->start_ns < late->start_ns))
+		if (rmnic_cmd_age_ns(q->ctrl, cmd, now) > limit_ns &&
+		    (!late || cmd->start_ns < late->start_ns))
 			late = cmd;
 	}
 	spin_unlock_irqrestore(&q->cq_lock, flags);

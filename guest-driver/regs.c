@@ -240,6 +240,8 @@ static int rmnic_regs_wait(struct rmnic_ctrl *ctrl, u32 mask, u32 want)
 			return -ENODEV;
 		if ((status & mask) == want)
 			return 0;
+		if (rmnic_ctrl_waiting(ctrl, status)) /* DMA-10 */
+			limit = jiffies + msecs_to_jiffies(ctrl->caps.ready_timeout_ms);
 		if (want && status & RMNIC_STATUS_FATAL)
 			return -EIO;
 		if (late)

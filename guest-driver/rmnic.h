@@ -310,6 +310,7 @@ struct rmnic_ctrl {
 	u32 depth;         /* entries a ring */
 	unsigned int poll_us;
 	unsigned int timeout_ms;
+	u64 waiting_ns; /* when the device was last seen WAITING */
 
 	struct blk_mq_tag_set tagset;
 	struct dma_pool *list_pool;
@@ -333,6 +334,7 @@ void rmnic_ctrl_event(struct rmnic_ctrl *ctrl, bool alone);
 /* late.c */
 void rmnic_late_init(struct rmnic_ctrl *ctrl);
 bool rmnic_cmd_stuck(struct rmnic_ctrl *ctrl, struct rmnic_cmd *cmd);
+bool rmnic_ctrl_waiting(struct rmnic_ctrl *ctrl, u32 status);
 void rmnic_ctrl_watch(struct rmnic_ctrl *ctrl);
 
 static inline unsigned int rmnic_ctrl_nr_queues(const struct rmnic_ctrl *ctrl)

@@ -79,6 +79,7 @@ typedef uint64_t rmnic_le64;
 #define RMNIC_STATUS_READY     0x1u /* commands are executed */
 #define RMNIC_STATUS_RESETTING 0x2u /* DMA may still happen */
 #define RMNIC_STATUS_FATAL     0x4u /* stopped by an error; leave by CTRL.ENABLE = 0 */
+#define RMNIC_STATUS_WAITING   0x8u /* what executes commands is away and expected back */
 
 #define RMNIC_EVENT_CAPACITY 0x1u /* CAPACITY has grown */
 #define RMNIC_EVENT_FATAL    0x2u /* STATUS.FATAL was set */
