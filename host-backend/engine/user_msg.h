@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/state_block.h"
 #include "rmnic/user.h"
 
 /* A header in the host's order; magic and reserved fields were checked. */
@@ -35,12 +36,17 @@ const char *rmnic_user_hdr_get(const struct rmnic_user_hdr *hdr, bool reply,
  */
 uint16_t rmnic_user_request_check(const struct rmnic_user_msg *msg, const void *payload,
 				  unsigned int nfds, const char **why);
+/* The shape of the state block that goes with a device: what is in its memory is not looked at. */
+void rmnic_user_device_shape(const struct rmnic_user_device *device,
+			     struct rmnic_state_shape *shape);
 /*
  * Checks a reply against the request (its type and seq), or a notice. NULL: it is right; else
- * what is wrong: the connection cannot go on.
+ * what is wrong: the connection cannot go on. type 0: no request is under way.
  */
 const char *rmnic_user_reply_check(const struct rmnic_user_msg *msg, const void *payload,
 				   uint16_t type, uint32_t seq);
+/* Bytes that the answer OK to a request has. */
+uint32_t rmnic_user_reply_size(uint16_t type);
 /* Makes text fit to be shown: printable ASCII, terminated (USER-3). */
 void rmnic_user_text_clean(const char *from, char to[RMNIC_USER_TEXT_MAX]);
 /* "HELLO", "NO_SPACE", ...; "?" for a value that is unknown. */
