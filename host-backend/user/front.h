@@ -17,6 +17,11 @@ struct rmnic_user_front;
 struct rmnic_user_front *rmnic_user_front_open(const char *path, int timeout_ms,
 					       struct rmnic_user_hello_reply *hello,
 					       struct rmnic_error *err);
+/*
+ * The socket, the front's own: a hang-up says that the backend is gone or leaves, and SO_PEERCRED
+ * which process it was (USER-19).
+ */
+int rmnic_user_front_fd(const struct rmnic_user_front *front);
 /* Closes the socket, with no BYE. */
 void rmnic_user_front_close(struct rmnic_user_front *front);
 /*
