@@ -83,17 +83,21 @@ struct rmnic_state_queue {
 	rmnic_le64 rec_addr;
 	rmnic_le16 vector;
 	rmnic_u8 qclass;
-	rmnic_u8 rsvd0;
+	rmnic_u8 refusing; /* 1: the refusal below is under way; written last */
 	rmnic_le16 coalesce_count;
 	rmnic_le16 coalesce_us;
-	rmnic_u8 rsvd1[16];
+	/* A command whose cid cannot be its entry's: refused as soon as it is fetched. */
+	rmnic_le32 refused_sq; /* index of its SQE, running freely */
+	rmnic_le16 refused_cid;
+	rmnic_le16 refused_status;
+	rmnic_u8 rsvd[8];
 };
 RMNIC_ABI_SIZE(rmnic_state_queue, 64);
+RMNIC_ABI_OFFSET(rmnic_state_queue, sq_head, 8); /* and cq_tail: one store moves both */
 
 #define RMNIC_STATE_FLIGHT_IDLE       0
 #define RMNIC_STATE_FLIGHT_FETCHED    1 /* redriven by a successor */
 #define RMNIC_STATE_FLIGHT_COMPLETING 2 /* finished by a successor, never redriven */
-#define RMNIC_STATE_FLIGHT_SKIPPED    3 /* aborted before it was fetched: the SQE at sq_index is passed over */
 
 /* A command in flight: flight[queue pair * depth + cid]. */
 struct rmnic_state_flight {
