@@ -15,10 +15,10 @@ test: ## every test; last line 'N passed, N failed, N skipped'
 	@scripts/setup
 	@scripts/test-all
 
-check: ## the fast tests: unit, spec, lint; no root, no guest
-	@scripts/setup base unit lint driver
+check: ## the fast tests: unit, simulator, spec, models, lint; no root, no guest
+	@scripts/setup base unit backend models lint driver
 	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
-	@scripts/test-all unit sim spec lint
+	@scripts/test-all unit sim spec models lint
 
 sim: ## simulate client, servers and remote store under faults; SEED= RUNS=
 	@scripts/setup base unit
