@@ -25,16 +25,16 @@ sim: ## simulate client, servers and remote store under faults; SEED= RUNS=
 	@tests/sim/run
 
 unit: ## unit tests of engine and rings, under ASan and UBSan
-	@scripts/setup base unit
+	@scripts/setup base unit backend
 	@scripts/test-all unit
 
 lint: ## sparse, checkpatch, clang-tidy, cppcheck
-	@scripts/setup base lint driver
+	@scripts/setup base lint backend driver
 	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
 	@scripts/test-all lint
 
 fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
-	@scripts/setup base fuzz
+	@scripts/setup base fuzz backend
 	@tests/fuzz/run $(or $(SECONDS),60)
 
 qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree

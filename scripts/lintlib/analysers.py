@@ -4,7 +4,7 @@ import concurrent.futures
 import os
 import re
 
-from lintlib.common import Skip, need, remembered, run
+from lintlib.common import Skip, backend_flags, need, remembered, run
 
 INCLUDES = ["-Ispec/include", "-Ihost-backend"]
 CONTRACTS = ("spec/include", "host-backend")
@@ -63,7 +63,7 @@ def clang_tidy(sources):
         def look():
             _, output = run(["clang-tidy", "--quiet", f"--checks={TIDY_CHECKS}",
                              "--header-filter=host-backend|spec/include", path, "--",
-                             "-std=c11", "-D_GNU_SOURCE", *INCLUDES], sources.root)
+                             "-D_GNU_SOURCE", *backend_flags(path), *INCLUDES], sources.root)
             return [line.replace(f"{sources.root}/", "") for line in output.splitlines()
                     if ": warning: " in line or ": error: " in line]
         name = "tidy-" + str(path).replace("/", "-")

@@ -74,6 +74,14 @@ def run(command, cwd, env=None):
     return done.returncode, done.stdout
 
 
+def backend_flags(path):
+    """How a C file of the backend is compiled: the engine is plain C11, the rest may use GNU C and DPDK."""
+    if path.is_relative_to("host-backend/engine") or not path.is_relative_to("host-backend"):
+        return ["-std=c11"]
+    _, flags = run(["pkg-config", "--cflags", "libdpdk"], "/")
+    return ["-std=gnu11", "-D_GNU_SOURCE", *flags.replace("-I", "-isystem ").split()]
+
+
 def remembered(sources, name, digest, look):
     """look()'s list of problems, from build/lint when nothing has changed since."""
     memory = sources.scratch / f"{name}.json"
