@@ -51,8 +51,10 @@ static inline uint64_t rmnic_le64_put(uint64_t v)
  */
 static inline void rmnic_copy_once(void *dst, const void *src, size_t bytes)
 {
-	const uint64_t *from = src;
-	uint64_t *to = dst;
+	/* Words of structures with other members: the compiler has to see that they are those. */
+	typedef uint64_t __attribute__((may_alias)) word;
+	const word *from = src;
+	word *to = dst;
 
 	for (size_t i = 0; i < bytes / 8; i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
