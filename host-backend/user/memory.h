@@ -24,6 +24,7 @@ struct rmnic_guest_region {
 
 struct rmnic_guest_memory {
 	uint32_t count;
+	uint32_t last; /* the region of the last hit: guests have few */
 	struct rmnic_guest_region region[RMNIC_USER_MAX_REGIONS]; /* by address */
 };
 
