@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The control socket, the daemon's side: clients, lines, bounds. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/ctl.h"
+#include "common/ctl_internal.h"
+#include "common/log.h"
+
+struct client {
+	struct rmnic_ctl *ctl; /* NULL: the slot is free */
+	int fd;
+	sd_event_source *io;
+	sd_event_source *slow; /* runs while there is an answer that was not taken yet */
+	char *out;             /* the answer under way; NULL: none */
+	size_t out_len, out_done;
+	size_t in_len;
+	char in[RMNIC_CTL_MAX_REQUEST];
+};
+
+struct rmnic_ctl {
+	sd_event *event;
+	sd_event_source *io;
+	int fd;
+	dev_t dev; /* of the socket's file: it is removed only while it is still ours */
+	ino_t ino;
+	char path[108];
+	const struct rmnic_ctl_command *commands;
+	void *arg;
+	struct client *client[RMNIC_CTL_MAX_CLIENTS];
+};
+
+/* --- One client --------------------------------------------------------------------------- */
+
+static void client_drop(struct client *c)
+{
+	struct rmnic_ctl *ctl = c->ctl;
+
+	for (int i = 0; i < RMNIC_CTL_MAX_CLIENTS; i++)
+		if (ctl->client[i] == c)
+			ctl->client[i] = NULL;
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->slow);
+	close(c->fd);
+	free(c->out);
+	free(c);
+}
+
+/* Sends what the socket takes. False: the client is gone. */
+static bool client_send(struct client *c)
+{
+	while (c->out && c->out_done < c->out_len) {
+		ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n < 0)
+			return false;
+		c->out_done += (size_t)n;
+		/* It takes something: the limit is for one that takes nothing. */
+		sd_event_source_set_time_relative(c->slow, RMNIC_CTL_SLOW_MS * 1000ull);
+	}
+	free(c->out);
+	c->out = NULL;
+	return true;
+}
+
+/* The answer becomes what is to be sent; json is given away. */
+static bool client_answer(struct client *c, json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	size_t len = text ? strlen(text) : 0;
+	char *line = NULL;
+
+	json_decref(json);
+	if (text && len < RMNIC_CTL_MAX_REPLY)
+		line = realloc(text, len + 2);
+	if (!line) {
+		rmnic_log_limited(RMNIC_LOG_WARN, "control: an answer of %zu bytes is dropped", len);
+		free(text);
+		return false;
+	}
+	line[len] = '\n';
+	c->out = line;
+	c->out_len = len + 1;
+	c->out_done = 0;
+	return true;
+}
+
+/* Answers the lines that are there, one at a time; the rest waits while an answer does. */
+static bool client_work(struct client *c)
+{
+	while (!c->out) {
+		char *end = memchr(c->in, '\n', c->in_len);
+		size_t used;
+
+		if (!end)
+			break;
+		used = (size_t)(end - c->in) + 1;
+		if (!client_answer(c, rmnic_ctl_request(c->ctl->commands, c->ctl->arg, c->in,
+							used - 1)))
+			return false;
+		memmove(c->in, c->in + used, c->in_len - used);
+		c->in_len -= used;
+		if (!client_send(c))
+			return false;
+	}
+	return true;
+}
+
+/* False: it closed, or sent a line that is too long. */
+static bool client_receive(struct client *c)
+{
+	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		return false;
+	c->in_len += (size_t)n;
+	if (!memchr(c->in, '\n', c->in_len) && c->in_len == sizeof(c->in)) {
+		rmnic_log_limited(RMNIC_LOG_WARN, "control: a request longer than %d bytes: its "
+				  "client is dropped", RMNIC_CTL_MAX_REQUEST);
+		return false;
+	}
+	return true;
+}
+
+static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct client *c = arg;
+	bool alive = true;
+
+	(void)source;
+	(void)fd;
+	if (events & EPOLLOUT)
+		alive = client_send(c);
+	if (alive && !c->out && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		alive = client_receive(c);
+	if (alive)
+		alive = client_work(c);
+	if (alive && c->out && (events & EPOLLHUP))
+		alive = false; /* nobody is left to take it */
+	if (!alive) {
+		client_drop(c);
+		return 0;
+	}
+	sd_event_source_set_io_events(c->io, c->out ? EPOLLOUT : EPOLLIN);
+	sd_event_source_set_enabled(c->slow, c->out ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	return 0;
+}
+
+static int on_slow(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	rmnic_log_limited(RMNIC_LOG_WARN, "control: a client that takes no answer is dropped");
+	client_drop(arg);
+	return 0;
+}
+
+static struct client *client_create(struct rmnic_ctl *ctl, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->ctl = ctl;
+	c->fd = fd;
+	if (sd_event_add_io(ctl->event, &c->io, fd, EPOLLIN, on_client, c) < 0 ||
+	    sd_event_add_time_relative(ctl->event, &c->slow, CLOCK_MONOTONIC,
+				       RMNIC_CTL_SLOW_MS * 1000ull, 0, on_slow, c) < 0) {
+		sd_event_source_disable_unref(c->io);
+		free(c);
+		return NULL;
+	}
+	sd_event_source_set_enabled(c->slow, SD_EVENT_OFF);
+	return c;
+}
+
+/* --- The socket --------------------------------------------------------------------------- */
+
+static int on_connect(sd_event_source *source, int listener, uint32_t events, void *arg)
+{
+	static const char full[] = "{\"ok\":false,\"error\":\"too many control clients\"}\n";
+	struct rmnic_ctl *ctl = arg;
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)source;
+	(void)events;
+	if (fd < 0)
+		return 0;
+	for (int i = 0; i < RMNIC_CTL_MAX_CLIENTS; i++) {
+		if (ctl->client[i])
+			continue;
+		ctl->client[i] = client_create(ctl, fd);
+		if (ctl->client[i])
+			return 0;
+		break;
+	}
+	/* A fresh socket has room for so little; where it has not, closing says it as well. */
+	if (send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL) < 0)
+		rmnic_log_debug("control: a client left before it was refused");
+	close(fd);
+	return 0;
+}
+
+/*
+ * Removes the socket of a predecessor that is gone. One that somebody answers at is left: two
+ * daemons at one path would each believe that it is theirs.
+ */
+static int stale_remove(const struct sockaddr_un *address, struct rmnic_error *err)
+{
+	struct stat st;
+	int ret;
+
+	if (lstat(address->sun_path, &st))
+		return errno == ENOENT ? 0 : rmnic_error_set(err, "%s: %s", address->sun_path,
+							     strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return rmnic_error_set(err, "%s: is there and is no socket: remove it or choose "
+				       "another path", address->sun_path);
+	ret = rmnic_ctl_probe(address);
+	if (ret == ECONNREFUSED)
+		return unlink(address->sun_path) && errno != ENOENT ?
+			       rmnic_error_set(err, "%s: %s", address->sun_path, strerror(errno)) : 0;
+	if (ret == 0 || ret == EAGAIN)
+		return rmnic_error_set(err, "%s: another daemon serves this socket: stop it, or choose "
+				       "another path", address->sun_path);
+	return rmnic_error_set(err, "%s: %s", address->sun_path, strerror(ret));
+}
+
+static int listener_open(struct rmnic_ctl *ctl, struct rmnic_error *err)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	mode_t old;
+	int ret;
+
+	if (rmnic_ctl_address(ctl->path, &address, err) || stale_remove(&address, err))
+		return -1;
+	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (ctl->fd < 0)
+		return rmnic_error_set(err, "%s: %s", ctl->path, strerror(errno));
+	/* From the start: between bind and a chmod anybody could connect. */
+	old = umask(0117);
+	ret = bind(ctl->fd, (struct sockaddr *)&address, sizeof(address));
+	umask(old);
+	if (ret || listen(ctl->fd, 16) || stat(ctl->path, &st))
+		return rmnic_error_set(err, "%s: %s", ctl->path, strerror(errno));
+	ctl->dev = st.st_dev;
+	ctl->ino = st.st_ino;
+	return 0;
+}
+
+struct rmnic_ctl *rmnic_ctl_listen(sd_event *event, const char *path,
+				   const struct rmnic_ctl_command *commands, void *arg,
+				   struct rmnic_error *err)
+{
+	struct rmnic_ctl *ctl = calloc(1, sizeof(*ctl));
+	int ret;
+
+	if (!ctl) {
+		rmnic_error_set(err, "out of memory");
+		return NULL;
+	}
+	ctl->fd = -1;
+	ctl->event = event;
+	ctl->commands = commands;
+	ctl->arg = arg;
+	if ((size_t)snprintf(ctl->path, sizeof(ctl->path), "%s", path) >= sizeof(ctl->path)) {
+		rmnic_error_set(err, "%s: the path is too long for a socket (at most 107 bytes)",
+				path);
+		free(ctl);
+		return NULL;
+	}
+	if (listener_open(ctl, err))
+		goto fail;
+	ret = sd_event_add_io(event, &ctl->io, ctl->fd, EPOLLIN, on_connect, ctl);
+	if (ret < 0) {
+		rmnic_error_set(err, "%s: %s", path, strerror(-ret));
+		goto fail;
+	}
+	return ctl;
+fail:
+	rmnic_ctl_close(ctl);
+	return NULL;
+}
+
+void rmnic_ctl_close(struct rmnic_ctl *ctl)
+{
+	struct stat st;
+
+	if (!ctl)
+		return;
+	for (int i = 0; i < RMNIC_CTL_MAX_CLIENTS; i++)
+		if (ctl->client[i])
+			client_drop(ctl->client[i]);
+	sd_event_source_disable_unref(ctl->io);
+	if (ctl->fd >= 0)
+		close(ctl->fd);
+	if (ctl->ino && !lstat(ctl->path, &st) && st.st_dev == ctl->dev && st.st_ino == ctl->ino)
+		unlink(ctl->path);
+	free(ctl);
+}
