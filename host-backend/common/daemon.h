@@ -62,10 +62,12 @@ void rmnic_daemon_finish(struct rmnic_daemon *daemon, int status);
 
 /*
  * Where sockets go by default: $RUNTIME_DIRECTORY (systemd's) if set, /run/rmnic as root, else
- * $XDG_RUNTIME_DIR/rmnic, else /tmp/rmnic-UID. Made if it is not there. Returns buf with "/name" added, or
- * NULL with err.
+ * $XDG_RUNTIME_DIR/rmnic, else /tmp/rmnic-UID. It is made if it is not there. Returns buf with
+ * "/name" added, or NULL with err.
  */
 const char *rmnic_runtime_path(const char *name, char *buf, size_t len,
 			       struct rmnic_error *err);
+/* The same for who only looks: nothing is made. */
+const char *rmnic_runtime_name(const char *name, char *buf, size_t len);
 
 #endif /* RMNIC_COMMON_DAEMON_H */

@@ -52,3 +52,12 @@ const char *rmnic_runtime_path(const char *name, char *buf, size_t len, struct r
 	}
 	return buf;
 }
+
+const char *rmnic_runtime_name(const char *name, char *buf, size_t len)
+{
+	char dir[256];
+
+	directory_name(dir, sizeof(dir));
+	snprintf(buf, len, "%s/%s", dir, name);
+	return buf;
+}
