@@ -216,17 +216,10 @@ static bool rmnic_thread_create(RmnicState *s, Error **errp)
 
 bool rmnic_poll_start(RmnicState *s, Error **errp)
 {
-    int ret = event_notifier_init(&s->wake, 0);
-
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "rmnic: no event notifier for the doorbells");
-        return false;
-    }
     if (s->iothread) {
         s->thread = s->iothread;
         object_ref(OBJECT(s->thread));
     } else if (!rmnic_thread_create(s, errp)) {
-        event_notifier_cleanup(&s->wake);
         return false;
     }
     s->ctx = iothread_get_aio_context(s->thread);
@@ -251,5 +244,4 @@ void rmnic_poll_stop(RmnicState *s)
         object_unref(OBJECT(s->thread));
     }
     s->thread = NULL;
-    event_notifier_cleanup(&s->wake);
 }

@@ -163,9 +163,8 @@ static void rmnic_capacity_prop_set(Object *obj, Visitor *v, const char *name, v
         s->start_capacity = value;
         return;
     }
-    if (rmnic_check_capacity(s, value, s->capacity << RMNIC_PAGE_SHIFT, errp) &&
-        !rmnic_capacity_set(s, value >> RMNIC_PAGE_SHIFT)) {
-        error_setg(errp, "rmnic: the engine refused capacity=%" PRIu64, value);
+    if (rmnic_check_capacity(s, value, s->capacity << RMNIC_PAGE_SHIFT, errp)) {
+        s->ops->grow(s, value >> RMNIC_PAGE_SHIFT, errp);
     }
 }
 

@@ -40,6 +40,7 @@ static const char *const rmnic_state_names[RMNIC_STATE__MAX] = {
     [RMNIC_STATE_READY] = "ready",
     [RMNIC_STATE_RESETTING] = "resetting",
     [RMNIC_STATE_FATAL] = "fatal",
+    [RMNIC_STATE_STARTING] = "starting",
 };
 
 const char *rmnic_state_name(RmnicRunState state)
@@ -50,7 +51,8 @@ const char *rmnic_state_name(RmnicRunState state)
 void rmnic_state_set(RmnicState *s, RmnicRunState next)
 {
     static const unsigned legal[RMNIC_STATE__MAX] = {
-        [RMNIC_STATE_DISABLED] = BIT(RMNIC_STATE_READY) | BIT(RMNIC_STATE_FATAL) |
+        [RMNIC_STATE_DISABLED] = BIT(RMNIC_STATE_STARTING) | BIT(RMNIC_STATE_RESETTING),
+        [RMNIC_STATE_STARTING] = BIT(RMNIC_STATE_READY) | BIT(RMNIC_STATE_FATAL) |
                                  BIT(RMNIC_STATE_RESETTING),
         [RMNIC_STATE_READY] = BIT(RMNIC_STATE_RESETTING) | BIT(RMNIC_STATE_FATAL),
         [RMNIC_STATE_RESETTING] = BIT(RMNIC_STATE_DISABLED),
@@ -68,132 +70,69 @@ void rmnic_state_set(RmnicState *s, RmnicRunState next)
     }
 }
 
-/* What one call into the engine's thread carries. */
-typedef struct RmnicControl {
-    RmnicState *s;
-    bool dma_allowed;
-    bool running;
-    uint64_t pages;
-    uint32_t error;
-} RmnicControl;
-
-static void rmnic_do_enable(void *opaque)
-{
-    RmnicControl *c = opaque;
-    RmnicState *s = c->s;
-
-    c->error = rmnic_dev_enable(s->engine, s->regs.drv_features, s->regs.aq_depth,
-                                s->regs.aq_sq, s->regs.aq_cq, s->regs.aq_rec);
-    if (c->error == RMNIC_ERR_NONE && s->paused) {
-        rmnic_dev_pause(s->engine);
-    }
-}
-
-static void rmnic_do_disable(void *opaque)
-{
-    RmnicControl *c = opaque;
-
-    rmnic_dev_disable(c->s->engine);
-}
-
-static void rmnic_do_dma(void *opaque)
-{
-    RmnicControl *c = opaque;
-    RmnicState *s = c->s;
-
-    s->running = c->running;
-    if (s->paused == !c->dma_allowed) {
-        return;
-    }
-    s->paused = !c->dma_allowed;
-    if (s->paused) {
-        rmnic_dev_pause(s->engine);
-    } else {
-        rmnic_dev_resume(s->engine);
-    }
-}
-
-/* CAP-2: the driver is told as soon as DMA is allowed. */
-static void rmnic_do_capacity(void *opaque)
-{
-    RmnicControl *c = opaque;
-
-    c->error = !rmnic_dev_set_capacity(c->s->engine, c->pages);
-    if (!c->error && c->s->capacity != c->pages) {
-        rmnic_dev_event(c->s->engine);
-    }
-}
-
 /* DMA-5: whatever is wrong makes the device FATAL and does nothing else. */
 static void rmnic_enable(RmnicState *s)
 {
-    RmnicControl c = { .s = s, .error = RMNIC_ERR_BUS_MASTER };
-    bool master = pci_get_word(s->parent_obj.config + PCI_COMMAND) & PCI_COMMAND_MASTER;
-
     s->regs.ctrl = RMNIC_CTRL_ENABLE;
-    if (master) {
-        rmnic_engine_call(s, rmnic_do_enable, &c);
+    rmnic_state_set(s, RMNIC_STATE_STARTING);
+    if (pci_get_word(s->parent_obj.config + PCI_COMMAND) & PCI_COMMAND_MASTER) {
+        s->ops->enable(s);
+    } else {
+        rmnic_enabled(s, RMNIC_ERR_BUS_MASTER);
     }
-    if (c.error != RMNIC_ERR_NONE) {
-        s->regs.error = c.error;
-        rmnic_state_set(s, RMNIC_STATE_FATAL);
+}
+
+void rmnic_enabled(RmnicState *s, uint32_t error)
+{
+    if (s->state != RMNIC_STATE_STARTING) {
         return;
     }
-    rmnic_state_set(s, RMNIC_STATE_READY);
-    rmnic_poll_kick(s);
+    s->regs.error = error;
+    rmnic_state_set(s, error == RMNIC_ERR_NONE ? RMNIC_STATE_READY : RMNIC_STATE_FATAL);
 }
 
 /* DMA-1, DMA-2. */
-void rmnic_reset(RmnicState *s)
+void rmnic_reset(RmnicState *s, bool wait)
 {
-    RmnicControl c = { .s = s };
+    if (s->state != RMNIC_STATE_RESETTING) {
+        rmnic_state_set(s, RMNIC_STATE_RESETTING);
+        s->regs = (RmnicRegs) { .reset_count = s->regs.reset_count };
+    }
+    s->ops->disable(s, wait);
+}
 
-    rmnic_state_set(s, RMNIC_STATE_RESETTING);
-    rmnic_engine_call(s, rmnic_do_disable, &c);
-    qemu_bh_cancel(s->fatal_bh);
-    qatomic_set(&s->engine_error, RMNIC_ERR_NONE);
+void rmnic_quiescent(RmnicState *s)
+{
+    if (s->state != RMNIC_STATE_RESETTING) {
+        return;
+    }
     s->resets++;
-    s->regs = (RmnicRegs) { .reset_count = s->regs.reset_count + 1 };
+    s->regs.reset_count++;
     rmnic_state_set(s, RMNIC_STATE_DISABLED);
 }
 
 /* DMA-3. When it returns after taking the permission away, no DMA happens any more. */
 void rmnic_dma_set(RmnicState *s, bool dma_allowed, bool running)
 {
-    RmnicControl c = { .s = s, .dma_allowed = dma_allowed, .running = running };
-
     if (s->paused == !dma_allowed && s->running == running) {
         return;
     }
     trace_rmnic_dma(s, dma_allowed, running);
-    rmnic_engine_call(s, rmnic_do_dma, &c);
-    if (dma_allowed) {
-        rmnic_poll_kick(s);
-    }
+    s->ops->dma(s, dma_allowed, running);
 }
 
-bool rmnic_capacity_set(RmnicState *s, uint64_t pages)
+void rmnic_capacity_grown(RmnicState *s, uint64_t pages)
 {
-    RmnicControl c = { .s = s, .pages = pages };
-
-    rmnic_engine_call(s, rmnic_do_capacity, &c);
-    if (c.error) {
-        return false;
-    }
     if (pages != s->capacity) {
         trace_rmnic_capacity(s, pages);
         s->capacity = pages;
         s->regs.event |= RMNIC_EVENT_CAPACITY;
     }
-    return true;
 }
 
-void rmnic_fatal_seen(void *opaque)
+void rmnic_fatal(RmnicState *s, uint32_t error)
 {
-    RmnicState *s = opaque;
-    uint32_t error = qatomic_xchg(&s->engine_error, RMNIC_ERR_NONE);
-
-    if (error != RMNIC_ERR_NONE && s->state == RMNIC_STATE_READY) {
+    if (s->state == RMNIC_STATE_READY) {
         s->regs.error = error;
         rmnic_state_set(s, RMNIC_STATE_FATAL);
         rmnic_irq_raise(s, 0);
@@ -235,8 +174,8 @@ void rmnic_caps_build(RmnicState *s)
     transfer->max_ranges = cpu_to_le32(RMNIC_MAX_RANGES);
     store->max_capacity = cpu_to_le64(s->size >> RMNIC_PAGE_SHIFT);
     store->slab_pages = cpu_to_le32(s->slab_size >> RMNIC_PAGE_SHIFT);
-    timing->ready_timeout_ms = cpu_to_le32(RMNIC_READY_TIMEOUT_MS);
-    timing->command_timeout_ms = cpu_to_le32(RMNIC_COMMAND_TIMEOUT_MS);
+    timing->ready_timeout_ms = cpu_to_le32(s->ready_timeout_ms);
+    timing->command_timeout_ms = cpu_to_le32(s->command_timeout_ms);
 }
 
 /* REG-1: the register an access hits, when its size and alignment are right; else NULL. */
@@ -264,16 +203,13 @@ static void rmnic_register_refused(RmnicState *s, hwaddr addr)
 
 static uint32_t rmnic_status(RmnicState *s)
 {
-    switch (s->state) {
-    case RMNIC_STATE_READY:
-        return RMNIC_STATUS_READY;
-    case RMNIC_STATE_RESETTING:
-        return RMNIC_STATUS_RESETTING;
-    case RMNIC_STATE_FATAL:
-        return RMNIC_STATUS_FATAL;
-    default:
-        return 0;
-    }
+    static const uint32_t bits[RMNIC_STATE__MAX] = {
+        [RMNIC_STATE_READY] = RMNIC_STATUS_READY,
+        [RMNIC_STATE_RESETTING] = RMNIC_STATUS_RESETTING,
+        [RMNIC_STATE_FATAL] = RMNIC_STATUS_FATAL,
+    };
+
+    return bits[s->state] | (s->ops->waiting(s) ? RMNIC_STATUS_WAITING : 0); /* DMA-10 */
 }
 
 static uint64_t rmnic_reg_value(RmnicState *s, hwaddr offset)
@@ -325,7 +261,7 @@ static uint64_t rmnic_reg_read(void *opaque, hwaddr addr, unsigned size)
     if (rmnic_in_d3(s)) {
         return UINT64_MAX; /* what a function that does not answer reads as */
     }
-    rmnic_fatal_seen(s);
+    s->ops->look(s);
     reg = rmnic_reg_find(addr, size);
     if (reg) {
         val = rmnic_reg_value(s, reg->offset) >> (addr - reg->offset) * 8;
@@ -382,10 +318,12 @@ static void rmnic_ctrl_write(RmnicState *s, uint32_t val)
     if (enable == !!(s->regs.ctrl & RMNIC_CTRL_ENABLE)) {
         return;
     }
-    if (enable) {
-        rmnic_enable(s);
+    if (!enable) {
+        rmnic_reset(s, false);
+    } else if (s->state == RMNIC_STATE_RESETTING) {
+        rmnic_register_refused(s, RMNIC_REG_CTRL);
     } else {
-        rmnic_reset(s);
+        rmnic_enable(s);
     }
 }
 
@@ -408,7 +346,7 @@ static void rmnic_reg_write(void *opaque, hwaddr addr, uint64_t val, unsigned si
         rmnic_poll_kick(s); /* only without ioeventfd */
         return;
     }
-    rmnic_fatal_seen(s);
+    s->ops->look(s);
     reg = rmnic_reg_find(addr, size);
     if (!reg || !reg->writable) {
         rmnic_register_refused(s, addr); /* REG-2 */

@@ -3,10 +3,11 @@
  * rmnic.c - the PCI function: realize and unplug, configuration space, what gates DMA.
  *
  *   regs.c     registers and the state machine
- *   host.c     guest memory, clock and tracing for the engine
- *   poll.c     the IOThread that runs the engine
  *   irq.c      MSI-X
- *   embed.c    the memory of the embedded store
+ *   local.c    the embedded mode: engine and store in this process
+ *     host.c     guest memory, clock and tracing for the engine
+ *     poll.c     the IOThread that runs the engine
+ *     embed.c    the memory of the store
  *   props.c, fault.c, stats.c   QOM properties
  *   vmstate.c  migration and snapshots
  */
@@ -18,9 +19,6 @@
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/module.h"
-
-#define RMNIC_FEATURES (RMNIC_F_CAPACITY_EV | RMNIC_F_COALESCE | RMNIC_F_SAME_FILLED)
-#define RMNIC_FIRMWARE "rmnic-qemu 1.0"
 
 /* --- What gates DMA ------------------------------------------------------------------------- */
 
@@ -92,21 +90,9 @@ static void rmnic_vm_change(void *opaque, bool running, RunState state)
     rmnic_dma_update(opaque, running);
 }
 
-static bool rmnic_behind_iommu(RmnicState *s)
+bool rmnic_behind_iommu(RmnicState *s)
 {
     return pci_device_iommu_address_space(&s->parent_obj) != &address_space_memory;
-}
-
-static void rmnic_do_features(void *opaque)
-{
-    RmnicState *s = opaque;
-    Error *err = NULL;
-
-    rmnic_dev_disable(s->engine);
-    s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
-    if (!rmnic_engine_create(s, s->capacity, &err)) {
-        warn_report_err(err);
-    }
 }
 
 /* FLR, conventional and system reset. */
@@ -118,56 +104,12 @@ static void rmnic_device_reset(DeviceState *dev)
     /* The command line may name the vIOMMU after the device; the first reset comes after both. */
     if (s->iommu != rmnic_behind_iommu(s)) {
         s->iommu = !s->iommu;
-        rmnic_engine_call(s, rmnic_do_features, s);
+        s->ops->iommu(s);
     }
-    rmnic_reset(s);
+    rmnic_reset(s, true);
     pci_word_test_and_clear_mask(pm + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
     /* The PCI core clears the command register after this. */
     rmnic_dma_set(s, false, s->running);
-}
-
-/* --- The engine ------------------------------------------------------------------------------ */
-
-static void rmnic_engine_free(RmnicState *s)
-{
-    rmnic_dev_destroy(s->engine);
-    s->engine = NULL;
-    rmnic_store_local_destroy(s->store);
-    s->store = NULL;
-}
-
-bool rmnic_engine_create(RmnicState *s, uint64_t capacity, Error **errp)
-{
-    struct rmnic_dev_config config = {
-        .ops = &rmnic_host_ops,
-        .host = s,
-        .store = rmnic_embed_open(s),
-        .max_qpairs = s->queues,
-        .max_depth = s->queue_depth,
-        .vectors = s->vectors,
-        .slab_pages = s->slab_size >> RMNIC_PAGE_SHIFT,
-        .capacity = capacity,
-        .max_capacity = s->size >> RMNIC_PAGE_SHIFT,
-        .features = s->features,
-        .firmware = RMNIC_FIRMWARE,
-    };
-    struct rmnic_dev *engine;
-
-    memcpy(config.uuid, s->uuid.data, sizeof(config.uuid));
-    pstrcpy(config.serial, sizeof(config.serial), s->serial);
-    engine = config.store ? rmnic_dev_create(&config) : NULL;
-    if (!engine) {
-        error_setg(errp, "rmnic: no memory for queues=%u of queue-depth=%u over size=%" PRIu64,
-                   s->queues, s->queue_depth, s->size);
-        rmnic_store_local_destroy(config.store);
-        return false;
-    }
-    rmnic_engine_free(s);
-    s->engine = engine;
-    s->store = config.store;
-    s->capacity = capacity;
-    rmnic_fault_apply(s);
-    return true;
 }
 
 /* --- Configuration space ---------------------------------------------------------------------- */
@@ -230,44 +172,44 @@ static void rmnic_bars_init(RmnicState *s)
 static void rmnic_realize(PCIDevice *pdev, Error **errp)
 {
     RmnicState *s = RMNIC(pdev);
+    int ret;
 
-    if (!rmnic_props_check(s, errp) || !rmnic_embed_init(s, errp)) {
+    if (!rmnic_props_check(s, errp)) {
         return;
     }
-    rmnic_host_init();
+    s->ops = &rmnic_local_ops;
     s->as = pci_get_address_space(pdev);
     s->iommu = rmnic_behind_iommu(s);
     s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
+    s->ready_timeout_ms = RMNIC_READY_TIMEOUT_MS;
+    s->command_timeout_ms = RMNIC_COMMAND_TIMEOUT_MS;
     s->paused = true;
     s->running = runstate_is_running();
-    rmnic_caps_build(s);
-    if (!rmnic_engine_create(s, s->start_capacity >> RMNIC_PAGE_SHIFT, errp)) {
-        goto exit_embed;
+    ret = event_notifier_init(&s->wake, 0);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "rmnic: no event notifier for the doorbells");
+        return;
     }
-    if (!rmnic_poll_start(s, errp)) {
-        goto free_engine;
-    }
-    s->fatal_bh = qemu_bh_new(rmnic_fatal_seen, s);
     if (!rmnic_caps_init(s, errp) || !rmnic_msix_init(s, errp)) {
-        goto stop_poll;
+        goto cleanup_wake;
     }
     if (!rmnic_irq_init(s, errp)) {
         goto exit_msix;
     }
+    if (!s->ops->start(s, errp)) {
+        goto exit_irq;
+    }
+    rmnic_caps_build(s);
     rmnic_bars_init(s);
-    rmnic_poll_run(s);
     s->vmchange = qdev_add_vm_change_state_handler(DEVICE(s), rmnic_vm_change, s);
     return;
 
+exit_irq:
+    rmnic_irq_exit(s);
 exit_msix:
     msix_uninit(pdev, &s->msix_bar, &s->msix_bar);
-stop_poll:
-    qemu_bh_delete(s->fatal_bh);
-    rmnic_poll_stop(s);
-free_engine:
-    rmnic_engine_free(s);
-exit_embed:
-    rmnic_embed_exit(s);
+cleanup_wake:
+    event_notifier_cleanup(&s->wake);
 }
 
 static void rmnic_exit(PCIDevice *pdev)
@@ -275,8 +217,8 @@ static void rmnic_exit(PCIDevice *pdev)
     RmnicState *s = RMNIC(pdev);
 
     qemu_del_vm_change_state_handler(s->vmchange);
-    rmnic_reset(s);
-    rmnic_poll_halt(s);
+    rmnic_reset(s, true);
+    s->ops->stop(s);
     memory_region_transaction_begin();
     for (unsigned i = 0; i <= s->queues; i++) {
         memory_region_del_eventfd(&s->bar, RMNIC_DB_OFFSET + i * RMNIC_DB_STRIDE, 4, false, 0,
@@ -288,10 +230,7 @@ static void rmnic_exit(PCIDevice *pdev)
     if (pci_is_express(pdev) && pdev->exp.exp_cap) {
         pcie_cap_exit(pdev);
     }
-    qemu_bh_delete(s->fatal_bh);
-    rmnic_poll_stop(s);
-    rmnic_engine_free(s);
-    rmnic_embed_exit(s);
+    event_notifier_cleanup(&s->wake);
 }
 
 static void rmnic_instance_init(Object *obj)

@@ -22,18 +22,51 @@ OBJECT_DECLARE_SIMPLE_TYPE(RmnicState, RMNIC)
 #define RMNIC_READY_TIMEOUT_MS   2000
 #define RMNIC_COMMAND_TIMEOUT_MS 10000
 
+/* What the embedded engine has; a backend may have less. */
+#define RMNIC_FEATURES (RMNIC_F_CAPACITY_EV | RMNIC_F_COALESCE | RMNIC_F_SAME_FILLED)
+
 /* Of BAR0 from RMNIC_REG_CAPS on. */
 #define RMNIC_CAPS_SIZE (sizeof(struct rmnic_cap_queues) + sizeof(struct rmnic_cap_transfer) + \
                          sizeof(struct rmnic_cap_store) + sizeof(struct rmnic_cap_timing))
 
-/* Who may run the engine's queues; changed by rmnic_state_set() alone. */
+/*
+ * spec/device.md, "Enable, reset and the end of DMA"; changed by rmnic_state_set() alone. The
+ * values are those of the migration stream, where STARTING never is.
+ */
 typedef enum RmnicRunState {
     RMNIC_STATE_DISABLED,
     RMNIC_STATE_READY,
     RMNIC_STATE_RESETTING,
     RMNIC_STATE_FATAL,
+    RMNIC_STATE_STARTING,
     RMNIC_STATE__MAX
 } RmnicRunState;
+
+/*
+ * Who executes commands: the engine in this process (local.c) or a backend (user.c). Called
+ * under the BQL.
+ */
+typedef struct RmnicModeOps {
+    bool (*start)(RmnicState *s, Error **errp);
+    /* The device was reset; afterwards nobody uses its notifiers or guest memory. */
+    void (*stop)(RmnicState *s);
+    /* Takes the registers as they are; the answer is rmnic_enabled(), now or later. */
+    void (*enable)(RmnicState *s);
+    /* The answer is rmnic_quiescent(); wait: before it returns. */
+    void (*disable)(RmnicState *s, bool wait);
+    /* Sets paused and running. When it returns after taking DMA away, there is none. */
+    void (*dma)(RmnicState *s, bool dma_allowed, bool running);
+    /* The answer is rmnic_capacity_grown() before it returns, or an error. */
+    bool (*grow)(RmnicState *s, uint64_t pages, Error **errp);
+    /* What was said meanwhile takes effect: a register is about to be read or written. */
+    void (*look)(RmnicState *s);
+    /* DMA-10 */
+    bool (*waiting)(RmnicState *s);
+    /* s->iommu has changed; before the guest runs. */
+    void (*iommu)(RmnicState *s);
+    /* Members of the property "stats". */
+    bool (*stats)(RmnicState *s, Visitor *v, Error **errp);
+} RmnicModeOps;
 
 /* What the guest reads and writes in BAR0, as far as it is not constant. */
 typedef struct RmnicRegs {
@@ -82,6 +115,12 @@ struct RmnicState {
     HostMemoryBackend *memdev;
     IOThread *iothread;
 
+    /* Constant once realized, too. */
+    const RmnicModeOps *ops;
+    uint32_t ready_timeout_ms;
+    uint32_t command_timeout_ms;
+    EventNotifier wake;      /* of all doorbells */
+
     /* Registers and state machine (regs.c). */
     MemoryRegion bar;
     MemoryRegion msix_bar;
@@ -102,7 +141,7 @@ struct RmnicState {
     uint8_t caps[RMNIC_CAPS_SIZE];
     VMChangeStateEntry *vmchange;
 
-    /* The engine and its store (rmnic.c, embed.c). */
+    /* The engine and its store (local.c, embed.c). */
     struct rmnic_dev *engine;
     struct rmnic_store *store;
     struct rmnic_fault fault; /* what the x-fault properties say */
@@ -115,7 +154,6 @@ struct RmnicState {
     IOThread *thread;
     bool own_thread;
     AioContext *ctx;
-    EventNotifier wake;
     QEMUTimer *timer;         /* IOThread */
     bool polling;             /* IOThread: NEED_WAKEUP is 0 */
     bool rechecked;           /* IOThread: the first, short sleep is over */
@@ -147,20 +185,29 @@ void rmnic_caps_build(RmnicState *s);
 /* Enters `next`, or stays where it is when that is no legal move. */
 void rmnic_state_set(RmnicState *s, RmnicRunState next);
 const char *rmnic_state_name(RmnicRunState state);
-/* Any reset: all queues go, CTRL and the rest are cleared (DMA-2). No DMA afterwards. */
-void rmnic_reset(RmnicState *s);
-/* Pauses or resumes the engine to match dma_allowed. running: the VM is. */
+/* The answer to ops->enable(): RMNIC_ERR_NONE, or why not. */
+void rmnic_enabled(RmnicState *s, uint32_t error);
+/* Any reset: all queues go, CTRL and the rest are cleared (DMA-2). wait: until no DMA happens. */
+void rmnic_reset(RmnicState *s, bool wait);
+/* The answer to ops->disable(). */
+void rmnic_quiescent(RmnicState *s);
+/* Has DMA match dma_allowed. running: the VM is. */
 void rmnic_dma_set(RmnicState *s, bool dma_allowed, bool running);
-/* False: pages is no multiple of a slab or outside what is allowed; nothing has changed. */
-bool rmnic_capacity_set(RmnicState *s, uint64_t pages);
-/* Bottom half: the engine went fatal in its thread. */
-void rmnic_fatal_seen(void *opaque);
+void rmnic_capacity_grown(RmnicState *s, uint64_t pages);
+/* What executes commands gave up: RMNIC_ERR_*. */
+void rmnic_fatal(RmnicState *s, uint32_t error);
 
 /* --- rmnic.c ---------------------------------------------------------------------------- */
 
 /* What the configuration space says: bus mastering is on, the function is in D0 (DMA-3). */
 bool rmnic_config_allows_dma(RmnicState *s);
 bool rmnic_in_d3(RmnicState *s);
+bool rmnic_behind_iommu(RmnicState *s);
+
+/* --- local.c ---------------------------------------------------------------------------- */
+
+extern const RmnicModeOps rmnic_local_ops;
+
 /* (Re)makes store and engine from the properties and s->uuid; the old ones are gone. */
 bool rmnic_engine_create(RmnicState *s, uint64_t capacity, Error **errp);
 
@@ -212,6 +259,7 @@ void rmnic_fault_class_init(ObjectClass *oc);
 /* Hands the engine what the x-fault properties say. */
 void rmnic_fault_apply(RmnicState *s);
 void rmnic_stats_class_init(ObjectClass *oc);
+bool rmnic_local_stats(RmnicState *s, Visitor *v, Error **errp);
 /* The counters as the migration stream has them; in the IOThread. */
 void rmnic_stats_save(RmnicState *s, uint64_t *to);
 void rmnic_stats_load(RmnicState *s, const uint64_t *from);

@@ -77,7 +77,7 @@ static bool rmnic_stats_store(RmnicState *s, Visitor *v, Error **errp)
            rmnic_stats_value(v, "pages-corrupt", c.corrupt, errp);
 }
 
-static bool rmnic_stats_members(RmnicState *s, Visitor *v, Error **errp)
+bool rmnic_local_stats(RmnicState *s, Visitor *v, Error **errp)
 {
     const char *counters = (const char *)rmnic_dev_counters(s->engine);
     bool ok;
@@ -100,10 +100,10 @@ static bool rmnic_stats_members(RmnicState *s, Visitor *v, Error **errp)
 
 static bool rmnic_realized(RmnicState *s, const char *name, Error **errp)
 {
-    if (!s->engine) {
+    if (!DEVICE(s)->realized) {
         error_setg(errp, "rmnic: %s can be read once the device is realized", name);
     }
-    return s->engine;
+    return DEVICE(s)->realized;
 }
 
 static void rmnic_stats_get(Object *obj, Visitor *v, const char *name, void *opaque,
@@ -112,7 +112,7 @@ static void rmnic_stats_get(Object *obj, Visitor *v, const char *name, void *opa
     RmnicState *s = RMNIC(obj);
 
     if (rmnic_realized(s, name, errp) && visit_start_struct(v, name, NULL, 0, errp)) {
-        rmnic_stats_members(s, v, errp);
+        s->ops->stats(s, v, errp);
         visit_end_struct(v, NULL);
     }
 }

@@ -24,7 +24,7 @@ static int rmnic_pre_save(void *opaque)
 {
     RmnicState *s = opaque;
 
-    rmnic_fatal_seen(s);
+    s->ops->look(s);
     s->vm_nqp = s->queues + 1;
     s->vm_npages = s->size >> RMNIC_PAGE_SHIFT;
     s->vm_slab_size = s->slab_size;
