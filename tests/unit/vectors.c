@@ -7,67 +7,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIRECTORY "spec/vectors"
+#define RMP_DIRECTORY  "spec/vectors"
+#define USER_DIRECTORY "spec/vectors/user"
 
-static void bad(const char *name, const char *line)
+static void bad(const char *directory, const char *name, const char *line)
 {
-	fprintf(stderr, "%s/%s: cannot make sense of '%s'\n", DIRECTORY, name, line);
+	fprintf(stderr, "%s/%s: cannot make sense of '%s'\n", directory, name, line);
 	abort();
 }
 
-static bool field(struct vector *v, const char *key, uint64_t n)
-{
-	struct rmnic_rmp_msg *m = &v->msg;
+/* --- A file: lines of `key = number`, then bytes in hexadecimal; # begins a comment ------------- */
 
-#define FIELD(name)                             \
-	if (!strcmp(key, #name)) {              \
-		m->name = (__typeof__(m->name))n; \
-		return true;                    \
+struct file {
+	const char *directory, *name;
+	bool (*field)(void *vector, const char *key, uint64_t n);
+	void *vector;
+	uint8_t *bytes;
+	uint32_t len, max;
+};
+
+static void parse_line(struct file *in, char *line)
+{
+	unsigned long long n;
+	unsigned int byte;
+	char key[32];
+	int used;
+
+	line[strcspn(line, "#\n")] = 0;
+	if (sscanf(line, "%31[a-z_] = %lli", key, (long long *)&n) == 2) {
+		if (!in->field(in->vector, key, n))
+			bad(in->directory, in->name, line);
+		return;
 	}
-	FIELD(type) FIELD(flags) FIELD(stamp) FIELD(request) FIELD(handle) FIELD(rpn)
-	FIELD(version) FIELD(session) FIELD(epoch) FIELD(offset) FIELD(total) FIELD(crc)
-	FIELD(credit) FIELD(queued) FIELD(status) FIELD(payload_len)
-#undef FIELD
-	if (!strcmp(key, "reply"))
-		v->reply = n;
-	else if (!strcmp(key, "boot"))
-		v->boot = n;
-	else
-		return false;
-	return true;
+	for (; sscanf(line, " %2x%n", &byte, &used) == 1; line += used) {
+		if (in->len == in->max)
+			bad(in->directory, in->name, line);
+		in->bytes[in->len++] = (uint8_t)byte;
+	}
+	if (line[strspn(line, " ")])
+		bad(in->directory, in->name, line);
 }
 
-static void load(struct vector *v, const char *name)
+static void parse(struct file *in)
 {
-	char path[320], line[512], key[32];
+	char path[320], line[512];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s", DIRECTORY, name);
+	snprintf(path, sizeof(path), "%s/%s", in->directory, in->name);
 	f = fopen(path, "r");
-	if (!f)
-		bad(name, "the file");
-	memset(v, 0, sizeof(*v));
-	snprintf(v->name, sizeof(v->name), "%.*s", (int)(strlen(name) - 4), name);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long n;
-		unsigned int byte;
-		int used;
-		char *p = line;
-
-		line[strcspn(line, "#\n")] = 0;
-		if (sscanf(line, "%31[a-z_] = %lli", key, (long long *)&n) == 2) {
-			if (!field(v, key, n))
-				bad(name, line);
-			continue;
-		}
-		for (; sscanf(p, " %2x%n", &byte, &used) == 1; p += used) {
-			if (v->len == sizeof(v->bytes))
-				bad(name, line);
-			v->bytes[v->len++] = (uint8_t)byte;
-		}
-		if (p[strspn(p, " ")])
-			bad(name, line);
+	if (!f) {
+		bad(in->directory, in->name, "the file");
+		return;
 	}
+	while (fgets(line, sizeof(line), f))
+		parse_line(in, line);
 	fclose(f);
 }
 
@@ -78,20 +71,62 @@ static int is_vector(const struct dirent *e)
 	return n > 4 && !strcmp(e->d_name + n - 4, ".hex");
 }
 
-unsigned int vectors_load(struct vector **vectors)
+/* Calls load(i, name) for each file; the array is made of n elements first. */
+static unsigned int for_each(const char *directory, size_t each, void **array,
+			     void (*load)(void *vector, const char *name))
 {
 	struct dirent **names;
-	int n = scandir(DIRECTORY, &names, is_vector, alphasort);
+	int n = scandir(directory, &names, is_vector, alphasort);
 
 	if (n <= 0)
-		bad("", "a directory without vectors");
-	*vectors = calloc((size_t)n, sizeof(**vectors));
+		bad(directory, "", "a directory without vectors");
+	*array = calloc((size_t)n, each);
 	for (int i = 0; i < n; i++) {
-		load(&(*vectors)[i], names[i]->d_name);
+		load((uint8_t *)*array + (size_t)i * each, names[i]->d_name);
 		free(names[i]);
 	}
 	free(names);
 	return (unsigned int)n;
+}
+
+/* --- RMP ------------------------------------------------------------------------------------------ */
+
+#define FIELD(name)                             \
+	if (!strcmp(key, #name)) {              \
+		m->name = (__typeof__(m->name))n; \
+		return true;                    \
+	}
+
+static bool rmp_field(void *vector, const char *key, uint64_t n)
+{
+	struct vector *v = vector;
+	struct rmnic_rmp_msg *m = &v->msg;
+
+	FIELD(type) FIELD(flags) FIELD(stamp) FIELD(request) FIELD(handle) FIELD(rpn)
+	FIELD(version) FIELD(session) FIELD(epoch) FIELD(offset) FIELD(total) FIELD(crc)
+	FIELD(credit) FIELD(queued) FIELD(status) FIELD(payload_len)
+	if (!strcmp(key, "reply"))
+		v->reply = n;
+	else if (!strcmp(key, "boot"))
+		v->boot = n;
+	else
+		return false;
+	return true;
+}
+
+static void rmp_load(void *vector, const char *name)
+{
+	struct vector *v = vector;
+	struct file in = { RMP_DIRECTORY, name, rmp_field, v, v->bytes, 0, sizeof(v->bytes) };
+
+	snprintf(v->name, sizeof(v->name), "%.*s", (int)(strlen(name) - 4), name);
+	parse(&in);
+	v->len = in.len;
+}
+
+unsigned int vectors_load(struct vector **vectors)
+{
+	return for_each(RMP_DIRECTORY, sizeof(**vectors), (void **)vectors, rmp_load);
 }
 
 const struct vector *vectors_find(const struct vector *v, unsigned int n, const char *name)
@@ -99,6 +134,45 @@ const struct vector *vectors_find(const struct vector *v, unsigned int n, const 
 	for (unsigned int i = 0; i < n; i++)
 		if (!strcmp(v[i].name, name))
 			return &v[i];
-	bad(name, "no such vector");
+	bad(RMP_DIRECTORY, name, "no such vector");
+	return NULL;
+}
+
+/* --- rmnic-user ----------------------------------------------------------------------------------- */
+
+static bool user_field(void *vector, const char *key, uint64_t n)
+{
+	struct user_vector *v = vector;
+	struct rmnic_user_msg *m = &v->msg;
+
+	FIELD(type) FIELD(flags) FIELD(size) FIELD(seq) FIELD(status)
+	if (strcmp(key, "fds"))
+		return false;
+	v->fds = (unsigned int)n;
+	return true;
+}
+
+static void user_load(void *vector, const char *name)
+{
+	struct user_vector *v = vector;
+	struct file in = { USER_DIRECTORY, name, user_field, v, v->bytes, 0, sizeof(v->bytes) };
+
+	snprintf(v->name, sizeof(v->name), "%.*s", (int)(strlen(name) - 4), name);
+	parse(&in);
+	v->len = in.len;
+}
+
+unsigned int user_vectors_load(struct user_vector **vectors)
+{
+	return for_each(USER_DIRECTORY, sizeof(**vectors), (void **)vectors, user_load);
+}
+
+const struct user_vector *user_vectors_find(const struct user_vector *v, unsigned int n,
+					    const char *name)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (!strcmp(v[i].name, name))
+			return &v[i];
+	bad(USER_DIRECTORY, name, "no such vector");
 	return NULL;
 }
