@@ -133,6 +133,24 @@ static struct result do_read_stats(struct rmnic_dev *dev, const struct rmnic_adm
 
 /* --- Queue pairs --------------------------------------------------------------------- */
 
+/* STATE-13: what a predecessor did before it died is done. */
+static bool is_there(const struct rmnic_dev *dev, const struct rmnic_qp_params *p)
+{
+	const struct rmnic_qp *qp;
+
+	if (p->qid == 0 || p->qid > dev->cfg.max_qpairs || !dev->qps[p->qid].active)
+		return false;
+	qp = &dev->qps[p->qid];
+	return qp->qclass == p->qclass && qp->depth == p->depth && qp->vector == p->vector &&
+	       qp->sq.addr == p->sq_addr && qp->cq.addr == p->cq_addr &&
+	       qp->rec.addr == p->rec_addr;
+}
+
+static bool is_gone(const struct rmnic_dev *dev, uint16_t qid)
+{
+	return qid && qid <= dev->cfg.max_qpairs && !dev->qps[qid].active;
+}
+
 /* CMD-18: each value is checked before anything exists. */
 static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
 {
@@ -147,6 +165,8 @@ static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_s
 	};
 	uint16_t sc;
 
+	if (dev->qps[0].redriven && is_there(dev, &p))
+		return (struct result){ RMNIC_SC_OK, 0 };
 	if (p.qid == 0 || p.qid > dev->cfg.max_qpairs || dev->qps[p.qid].active)
 		return (struct result){
 			refuse(dev, RMNIC_REFUSAL_BAD_QID, p.qid, RMNIC_SC_INVALID_QID), 0
@@ -164,16 +184,22 @@ static struct result do_create(struct rmnic_dev *dev, const struct rmnic_admin_s
 			refuse(dev, RMNIC_REFUSAL_BAD_VECTOR, p.vector, RMNIC_SC_INVALID_VECTOR), 0
 		};
 	sc = rmnic_qp_open(dev, &p, rmnic_le16_get(sqe->cid));
-	if (sc == RMNIC_SC_OK)
+	if (sc == RMNIC_SC_OK) {
 		rmnic_qp_need_wakeup(&dev->qps[p.qid], 0);
+		if (dev->qps[p.qid].row)
+			rmnic_flight_open(&dev->qps[p.qid]);
+	}
 	return (struct result){ sc, 0 };
 }
 
 /* CMD-17: RING-8 has kept a place in the CQ for each command in flight. */
 static struct result do_delete(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
 {
-	struct rmnic_qp *qp = active_qp(dev, rmnic_le16_get(sqe->qid));
+	struct rmnic_qp *qp;
 
+	if (dev->qps[0].redriven && is_gone(dev, rmnic_le16_get(sqe->qid)))
+		return (struct result){ RMNIC_SC_OK, 0 }; /* STATE-13 */
+	qp = active_qp(dev, rmnic_le16_get(sqe->qid));
 	if (!qp)
 		return (struct result){ RMNIC_SC_INVALID_QID, 0 };
 	for (uint32_t i = 0; i < qp->depth && qp->in_flight; i++)
@@ -181,6 +207,8 @@ static struct result do_delete(struct rmnic_dev *dev, const struct rmnic_admin_s
 			rmnic_cmd_abort(qp, &qp->cmds[i]);
 	rmnic_qp_flush(qp);
 	rmnic_qp_irq_release(qp);
+	if (qp->row)
+		rmnic_flight_close(qp);
 	rmnic_qp_close(qp);
 	return (struct result){ RMNIC_SC_OK, 0 };
 }
@@ -195,6 +223,8 @@ static struct result do_coalesce(struct rmnic_dev *dev, const struct rmnic_admin
 	rmnic_qp_irq_release(qp);
 	qp->coalesce_count = rmnic_le16_get(sqe->coalesce_count);
 	qp->coalesce_us = rmnic_le16_get(sqe->coalesce_us);
+	if (qp->row)
+		rmnic_flight_coalesce(qp);
 	return (struct result){ RMNIC_SC_OK, 0 };
 }
 
@@ -210,10 +240,10 @@ static struct result do_abort(struct rmnic_dev *dev, const struct rmnic_admin_sq
 		return (struct result){
 			refuse(dev, RMNIC_REFUSAL_BAD_CID, cid, RMNIC_SC_INVALID_CID), 0
 		};
-	if (qp->cmds[cid].state != RMNIC_CMD_IDLE) {
+	if (qp->cmds[cid].state != RMNIC_CMD_IDLE || (qp->row && rmnic_qp_pull(qp, cid))) {
 		rmnic_cmd_abort(qp, &qp->cmds[cid]);
-	} else if (rmnic_qp_skip(qp, cid)) {
-		rmnic_qp_post(qp, cid, qp->id, RMNIC_SC_ABORTED, 0, 0);
+	} else if (!qp->row && rmnic_qp_skip(qp, cid)) {
+		rmnic_qp_post(qp, cid, cid, qp->id, RMNIC_SC_ABORTED, 0, 0);
 		rmnic_dev_count_status(dev, RMNIC_SC_ABORTED);
 	} else {
 		return (struct result){ RMNIC_SC_OK, 0 };
@@ -281,9 +311,11 @@ bool rmnic_admin_serve(struct rmnic_dev *dev)
 	result = run(dev, &sqe);
 	if (!aq->active)
 		return true; /* it was the guest's rings that ended it: FATAL */
-	if (!rmnic_fault_drop_admin(dev, sqe.opcode))
-		rmnic_qp_post(aq, rmnic_le16_get(sqe.cid), 0, result.status, result.done,
-			      RMNIC_NONE_FAILED);
+	if (aq->stray)
+		rmnic_qp_post_stray(aq, rmnic_le16_get(sqe.cid), result.status);
+	else if (!rmnic_fault_drop_admin(dev, sqe.opcode))
+		rmnic_qp_post(aq, rmnic_le16_get(sqe.cid), rmnic_le16_get(sqe.cid), 0, result.status,
+			      result.done, RMNIC_NONE_FAILED);
 	rmnic_dev_count_status(dev, result.status);
 	rmnic_hist_add(&dev->hist[RMNIC_STAGE_ADMIN_TOTAL], rmnic_dev_now(dev) - start);
 	if (ops->completed)

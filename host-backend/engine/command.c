@@ -12,11 +12,12 @@
 /* --- The state of a command ---------------------------------------------------------- */
 
 /* The one place where a state changes. An illegal move is a bug of ours: FATAL, not a crash. */
-static bool cmd_move(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_cmd_state to)
+bool rmnic_cmd_move(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_cmd_state to)
 {
 #define TO(state) (1u << RMNIC_CMD_##state)
 	static const uint8_t legal[] = {
-		[RMNIC_CMD_IDLE] = TO(STARTING),
+		[RMNIC_CMD_IDLE] = TO(STARTING) | TO(QUEUED),
+		[RMNIC_CMD_QUEUED] = TO(IDLE),
 		[RMNIC_CMD_STARTING] = TO(WAITING) | TO(DELAYED) | TO(DROPPED) | TO(IDLE),
 		[RMNIC_CMD_WAITING] = TO(DELAYED) | TO(DROPPED) | TO(IDLE),
 		[RMNIC_CMD_DELAYED] = TO(DROPPED) | TO(IDLE),
@@ -100,7 +101,7 @@ static void post(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_fault_cq
 	case RMNIC_FAULT_CQE_DOUBLE:
 		/* Only where there is room: RING-8 is kept even then. */
 		if (rmnic_qp_room(qp))
-			rmnic_qp_post(qp, cid, qid, status, done, cmd->failed);
+			rmnic_qp_post(qp, RMNIC_NO_CID, cid, qid, status, done, cmd->failed);
 		break;
 	case RMNIC_FAULT_CQE_BAD_STATUS:
 		status = 0xfff;
@@ -114,7 +115,21 @@ static void post(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_fault_cq
 	default:
 		break;
 	}
-	rmnic_qp_post(qp, cid, qid, status, done, cmd->failed);
+	rmnic_qp_post(qp, cmd->cid, cid, qid, status, done, cmd->failed);
+}
+
+/*
+ * STATE-16: pages that a predecessor was writing, and that this end of the command leaves as they
+ * were. A page that this life has written, or given up, says so already.
+ */
+static void settle(struct rmnic_dev *dev, uint8_t opcode, uint64_t rpn, uint64_t npages)
+{
+	struct rmnic_store *store = dev->cfg.store;
+
+	if (opcode != RMNIC_OP_PAGE_OUT || !store->ops->settle || rpn >= dev->cfg.max_capacity ||
+	    npages > dev->cfg.max_capacity - rpn)
+		return;
+	store->ops->settle(store, rpn, npages);
 }
 
 /* CMD-2: the one place where a command in flight gets its completion. dev->now is now. */
@@ -124,11 +139,13 @@ static void cmd_complete(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_
 	uint64_t latency = dev->now - cmd->t_fetch;
 
 	if (fault == RMNIC_FAULT_CQE_DROP) {
-		cmd_move(qp, cmd, RMNIC_CMD_DROPPED);
+		rmnic_cmd_move(qp, cmd, RMNIC_CMD_DROPPED);
 		return;
 	}
+	if (cmd->redriven && cmd->status != RMNIC_SC_OK)
+		settle(dev, cmd->opcode, cmd->rpn, cmd->npages);
 	post(qp, cmd, fault);
-	if (!cmd_move(qp, cmd, RMNIC_CMD_IDLE))
+	if (!rmnic_cmd_move(qp, cmd, RMNIC_CMD_IDLE))
 		return;
 	rmnic_dev_count_status(dev, cmd->status);
 	count_opcode(dev, cmd->opcode);
@@ -147,7 +164,7 @@ static void delay(struct rmnic_qp *qp, struct rmnic_cmd *cmd, uint64_t due)
 {
 	uint16_t *link = &qp->delayed_head;
 
-	if (!cmd_move(qp, cmd, RMNIC_CMD_DELAYED))
+	if (!rmnic_cmd_move(qp, cmd, RMNIC_CMD_DELAYED))
 		return;
 	cmd->due = due;
 	qp->dev->timers++;
@@ -299,7 +316,7 @@ static uint32_t step(struct rmnic_qp *qp, uint32_t budget)
 		return cost;
 	qp->cur = NULL;
 	if (cmd->pending)
-		cmd_move(qp, cmd, RMNIC_CMD_WAITING);
+		rmnic_cmd_move(qp, cmd, RMNIC_CMD_WAITING);
 	else
 		rmnic_cmd_finish(qp, cmd);
 	return cost ? cost : 1;
@@ -311,11 +328,63 @@ static void end_refused(struct rmnic_qp *qp, uint16_t status, uint32_t failed)
 	struct rmnic_dev *dev = qp->dev;
 	uint16_t cid = rmnic_le16_get(qp->sqe.io.cid);
 
-	rmnic_qp_post(qp, cid, qp->id, status, 0, failed);
+	if (qp->redriven)
+		settle(dev, qp->sqe.io.opcode, rmnic_le64_get(qp->sqe.io.rpn),
+		       rmnic_le32_get(qp->sqe.io.npages));
+	if (qp->stray)
+		rmnic_qp_post_stray(qp, cid, status);
+	else
+		rmnic_qp_post(qp, cid, cid, qp->id, status, 0, failed);
 	rmnic_dev_count_status(dev, status);
 	count_opcode(dev, qp->sqe.io.opcode);
 	if (dev->cfg.ops->completed)
 		dev->cfg.ops->completed(dev->cfg.host, qp->id, cid, status, 0);
+}
+
+/* What its SQE says of a command, and nothing done yet. */
+static void cmd_fill(struct rmnic_cmd *cmd, const struct rmnic_sqe *sqe, uint64_t now)
+{
+	cmd->opcode = sqe->opcode;
+	cmd->flags = sqe->flags;
+	cmd->status = RMNIC_SC_OK;
+	cmd->npages = rmnic_le32_get(sqe->npages);
+	cmd->started = cmd->pending = cmd->done = 0;
+	cmd->failed = RMNIC_NONE_FAILED;
+	cmd->rpn = rmnic_le64_get(sqe->rpn);
+	cmd->t_fetch = now;
+	cmd->stop_at = cmd->npages;
+	cmd->fault_status = 0;
+}
+
+bool rmnic_cmd_queue(struct rmnic_qp *qp, const struct rmnic_sqe *sqe, bool redriven)
+{
+	uint16_t cid = rmnic_le16_get(sqe->cid);
+	struct rmnic_cmd *cmd = &qp->cmds[cid];
+
+	if (!rmnic_cmd_move(qp, cmd, RMNIC_CMD_QUEUED))
+		return false;
+	cmd_fill(cmd, sqe, qp->dev->now);
+	cmd->redriven = redriven;
+	cmd->next = RMNIC_NO_CID;
+	if (qp->queued_head == RMNIC_NO_CID)
+		qp->queued_head = cid;
+	else
+		qp->cmds[qp->queued_tail].next = cid;
+	qp->queued_tail = cid;
+	return true;
+}
+
+static void unqueue(struct rmnic_qp *qp, const struct rmnic_cmd *cmd)
+{
+	uint16_t *link = &qp->queued_head, prev = RMNIC_NO_CID;
+
+	while (*link != cmd->cid) {
+		prev = *link;
+		link = &qp->cmds[*link].next;
+	}
+	*link = cmd->next;
+	if (qp->queued_tail == cmd->cid)
+		qp->queued_tail = prev;
 }
 
 /* The SQE in qp->sqe becomes the command that is being started, or is refused. */
@@ -336,17 +405,10 @@ static void begin(struct rmnic_qp *qp)
 		return;
 	}
 	cmd = &qp->cmds[rmnic_le16_get(sqe->cid)];
-	if (!cmd_move(qp, cmd, RMNIC_CMD_STARTING))
+	if (!rmnic_cmd_move(qp, cmd, RMNIC_CMD_STARTING))
 		return;
-	cmd->opcode = sqe->opcode;
-	cmd->flags = sqe->flags;
-	cmd->status = RMNIC_SC_OK;
-	cmd->npages = rmnic_le32_get(sqe->npages);
-	cmd->started = cmd->pending = cmd->done = 0;
-	cmd->failed = RMNIC_NONE_FAILED;
-	cmd->rpn = rmnic_le64_get(sqe->rpn);
-	cmd->t_fetch = dev->now;
-	cmd->stop_at = cmd->npages;
+	cmd_fill(cmd, sqe, dev->now);
+	cmd->redriven = qp->redriven;
 	cmd->fault_status = rmnic_fault_status(dev, cmd, &cmd->stop_at);
 	if (!cmd->fault_status)
 		cmd->stop_at = cmd->npages;
@@ -364,7 +426,7 @@ bool rmnic_qp_serve(struct rmnic_qp *qp, uint32_t max_cmds, uint32_t max_pages)
 		tail = qp->sq_head; /* DMA-3: not even the tail is looked at */
 	else if (!rmnic_qp_sync(qp, &tail))
 		return true;
-	if (!qp->cur && tail == qp->sq_head)
+	if (!qp->cur && tail == qp->sq_head && qp->queued_head == RMNIC_NO_CID)
 		return false;
 	rmnic_dev_now(dev);
 	while (qp->active && pages < max_pages) {
@@ -397,6 +459,8 @@ void rmnic_cmd_abort(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 	rmnic_pages_cancel(qp, cmd);
 	if (cmd->state == RMNIC_CMD_DELAYED)
 		undelay(qp, cmd);
+	if (cmd->state == RMNIC_CMD_QUEUED)
+		unqueue(qp, cmd);
 	if (qp->cur == cmd)
 		qp->cur = NULL;
 	if (cmd->done == cmd->npages)

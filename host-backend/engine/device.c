@@ -27,12 +27,21 @@ static bool config_ok(const struct rmnic_dev_config *c)
 	       c->capacity <= c->max_capacity && c->max_capacity <= RMNIC_MAX_CAPACITY;
 }
 
+static bool block_ok(const struct rmnic_dev_config *c)
+{
+	const struct rmnic_state_block *b = c->block;
+
+	return !b || (b->nqueues == c->max_qpairs + 1u && b->depth == c->max_depth &&
+		      b->npages == c->max_capacity && b->slab_pages == c->slab_pages &&
+		      !memcmp(b->hdr->uuid, c->uuid, sizeof(c->uuid)));
+}
+
 struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 {
 	struct rmnic_dev *dev;
 	size_t n, depth, skip_words, sq_pages, cq_pages;
 
-	if (!config_ok(config))
+	if (!config_ok(config) || !block_ok(config))
 		return NULL;
 	n = config->max_qpairs + 1u;
 	depth = config->max_depth;
@@ -44,6 +53,7 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 		return NULL;
 	dev->cfg = *config;
 	dev->capacity = config->capacity;
+	dev->unsettled = config->block;
 	dev->qps = calloc(n, sizeof(*dev->qps));
 	dev->in = calloc(n, sizeof(*dev->in));
 	dev->out = calloc(n, sizeof(*dev->out));
@@ -52,8 +62,10 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 	dev->skips = calloc(n * skip_words, sizeof(*dev->skips));
 	dev->ring_pages = calloc(n * (sq_pages + cq_pages), sizeof(*dev->ring_pages));
 	dev->pages = calloc(2 * RMNIC_PAGE_OPS, sizeof(*dev->pages));
+	if (config->block)
+		dev->order = calloc(depth, sizeof(*dev->order));
 	if (!dev->qps || !dev->in || !dev->out || !dev->cmds || !dev->lists || !dev->skips ||
-	    !dev->ring_pages || !dev->pages) {
+	    !dev->ring_pages || !dev->pages || (config->block && !dev->order)) {
 		rmnic_dev_destroy(dev);
 		return NULL;
 	}
@@ -64,6 +76,10 @@ struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config)
 		dev->qps[i].skip = dev->skips + i * skip_words;
 		dev->qps[i].sq.page = dev->ring_pages + i * (sq_pages + cq_pages);
 		dev->qps[i].cq.page = dev->qps[i].sq.page + sq_pages;
+		if (config->block) {
+			dev->qps[i].row = &config->block->queues[i];
+			dev->qps[i].flights = config->block->flights + i * depth;
+		}
 	}
 	for (size_t i = 0; i < 2 * RMNIC_PAGE_OPS; i++) {
 		struct rmnic_page **list = &dev->free_page[i / RMNIC_PAGE_OPS];
@@ -89,6 +105,7 @@ void rmnic_dev_destroy(struct rmnic_dev *dev)
 		return;
 	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)
 		rmnic_dev_close(dev);
+	free(dev->order);
 	free(dev->pages);
 	free(dev->ring_pages);
 	free(dev->skips);
@@ -109,7 +126,7 @@ void rmnic_dev_refuse(struct rmnic_dev *dev, enum rmnic_refusal why, uint16_t qi
 	dev->cfg.ops->refused(dev->cfg.host, why, qid, cid, value);
 }
 
-/* DMA-4 */
+/* DMA-4. Queues and flights stay recorded: a successor that is not told finds out for itself. */
 void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error)
 {
 	if (dev->state != RMNIC_DEV_RUNNING && dev->state != RMNIC_DEV_PAUSED)
@@ -139,27 +156,62 @@ static bool aq_depth_ok(struct rmnic_dev *dev, uint32_t depth)
 	return false;
 }
 
-/* DMA-5 */
-uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t aq_depth,
-			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec)
+static void need_wakeup_all(struct rmnic_dev *dev, uint32_t value)
+{
+	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
+		if (dev->qps[i].active)
+			rmnic_qp_need_wakeup(&dev->qps[i], value);
+}
+
+/* The admin queue pair of a new enabling. RMNIC_ERR_NONE, or why not; then nothing is mapped. */
+static uint32_t open_admin(struct rmnic_dev *dev, const struct rmnic_dev_enabling *e)
 {
 	const struct rmnic_qp_params p = {
-		.depth = aq_depth,
-		.sq_addr = aq_sq,
-		.cq_addr = aq_cq,
-		.rec_addr = aq_rec,
+		.depth = e->aq_depth,
+		.sq_addr = e->aq_sq,
+		.cq_addr = e->aq_cq,
+		.rec_addr = e->aq_rec,
 	};
+
+	if (!aq_depth_ok(dev, e->aq_depth))
+		return RMNIC_ERR_AQ_DEPTH;
+	if (rmnic_qp_open(dev, &p, RMNIC_NO_CID) != RMNIC_SC_OK) {
+		rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_AQ, 0, RMNIC_NO_CID, e->aq_sq);
+		return RMNIC_ERR_AQ_ADDRESS;
+	}
+	if (!dev->cfg.block)
+		return RMNIC_ERR_NONE;
+	rmnic_flight_open(&dev->qps[0]);
+	rmnic_flight_generation(dev, e);
+	return RMNIC_ERR_NONE;
+}
+
+static bool is_recorded(const struct rmnic_dev *dev, const struct rmnic_dev_enabling *e)
+{
+	const struct rmnic_state_block *b = dev->cfg.block;
+
+	return b && rmnic_le32_get(b->hdr->generation) == e->generation;
+}
+
+/* DMA-5. What the block has of another enabling is dropped first. */
+uint32_t rmnic_dev_enable_recorded(struct rmnic_dev *dev, const struct rmnic_dev_enabling *e)
+{
+	bool go_on = is_recorded(dev, e);
 	uint32_t error = RMNIC_ERR_NONE;
 
 	if (dev->state != RMNIC_DEV_DISABLED)
-		rmnic_dev_disable(dev);
-	if (!rmnic_dev_features_ok(dev, drv_features)) {
+		rmnic_dev_suspend(dev);
+	dev->why = NULL;
+	if (dev->cfg.block && !e->generation) {
+		dev->why = "an enabling has no generation";
+		error = RMNIC_ERR_INTERNAL;
+	} else if (!rmnic_dev_features_ok(dev, e->drv_features)) {
 		error = RMNIC_ERR_FEATURES;
-	} else if (!aq_depth_ok(dev, aq_depth)) {
-		error = RMNIC_ERR_AQ_DEPTH;
-	} else if (rmnic_qp_open(dev, &p, RMNIC_NO_CID) != RMNIC_SC_OK) {
-		rmnic_dev_refuse(dev, RMNIC_REFUSAL_BAD_AQ, 0, RMNIC_NO_CID, aq_sq);
-		error = RMNIC_ERR_AQ_ADDRESS;
+	} else if (!go_on) {
+		rmnic_flight_drop(dev);
+		error = open_admin(dev, e);
+	} else if (!rmnic_dev_take_over(dev, e)) {
+		error = RMNIC_ERR_INTERNAL;
 	}
 	if (error) {
 		dev->state = RMNIC_DEV_FATAL;
@@ -167,19 +219,57 @@ uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t
 		return error;
 	}
 	dev->state = RMNIC_DEV_RUNNING;
-	dev->features = drv_features;
-	rmnic_qp_need_wakeup(&dev->qps[0], 0);
+	dev->features = e->drv_features;
+	need_wakeup_all(dev, 0);
+	if (go_on) {
+		/* A predecessor may have died before it told of an event: to tell it twice is no harm. */
+		dev->event_pending = true;
+		rmnic_dev_wake_all(dev);
+	}
 	return RMNIC_ERR_NONE;
+}
+
+uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t aq_depth,
+			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec)
+{
+	const struct rmnic_dev_enabling e = {
+		.drv_features = drv_features,
+		.aq_sq = aq_sq,
+		.aq_cq = aq_cq,
+		.aq_rec = aq_rec,
+		.aq_depth = aq_depth,
+	};
+
+	if (dev->state != RMNIC_DEV_DISABLED)
+		rmnic_dev_disable(dev);
+	return rmnic_dev_enable_recorded(dev, &e);
+}
+
+const char *rmnic_dev_why(const struct rmnic_dev *dev)
+{
+	return dev->why;
+}
+
+void rmnic_dev_suspend(struct rmnic_dev *dev)
+{
+	if (!dev->cfg.block) {
+		rmnic_dev_disable(dev);
+		return;
+	}
+	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)
+		rmnic_dev_close(dev);
+	dev->state = RMNIC_DEV_DISABLED;
 }
 
 /* DMA-1, DMA-2: what the engine holds of it; the registers are the host's. */
 void rmnic_dev_disable(struct rmnic_dev *dev)
 {
-	if (dev->state == RMNIC_DEV_DISABLED)
-		return;
-	rmnic_dev_close(dev);
-	dev->state = RMNIC_DEV_DISABLED;
-	RMNIC_COUNT(dev->counters.resets, 1);
+	if (dev->state != RMNIC_DEV_DISABLED) {
+		rmnic_dev_close(dev);
+		dev->state = RMNIC_DEV_DISABLED;
+		RMNIC_COUNT(dev->counters.resets, 1);
+	}
+	rmnic_flight_drop(dev);
 }
 
 /* DMA-3 */
@@ -225,7 +315,12 @@ void rmnic_dev_resume(struct rmnic_dev *dev)
 	if (dev->state != RMNIC_DEV_PAUSED)
 		return;
 	dev->state = RMNIC_DEV_RUNNING;
-	/* RING-15: an interrupt may have been lost on the way; the tails the next poll sees. */
+	rmnic_dev_wake_all(dev);
+}
+
+/* RING-15: an interrupt may have been lost on the way; the tails the next poll sees. */
+void rmnic_dev_wake_all(struct rmnic_dev *dev)
+{
 	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
 		if (dev->qps[i].active)
 			rmnic_qp_irq_raise(&dev->qps[i]);
@@ -355,13 +450,6 @@ bool rmnic_dev_has_work(struct rmnic_dev *dev)
 		if (dev->qps[i].active && rmnic_qp_has_work(&dev->qps[i]))
 			return true;
 	return dev->timers && rmnic_dev_deadline(dev) <= rmnic_dev_now(dev);
-}
-
-static void need_wakeup_all(struct rmnic_dev *dev, uint32_t value)
-{
-	for (uint32_t i = 0; i <= dev->cfg.max_qpairs; i++)
-		if (dev->qps[i].active)
-			rmnic_qp_need_wakeup(&dev->qps[i], value);
 }
 
 /*

@@ -52,8 +52,9 @@ struct rmnic_dev_enabling {
 	uint32_t generation; /* of this enabling; only used with a block, and then never 0 */
 };
 
-/* NULL: out of memory, or the configuration is out of the ranges above. */
+/* NULL: out of memory, or the configuration is out of the ranges above, or not the block's. */
 struct rmnic_dev *rmnic_dev_create(const struct rmnic_dev_config *config);
+/* The state block stays as it is: a device made on it later can go on. */
 void rmnic_dev_destroy(struct rmnic_dev *dev);
 
 /* --- Control (device.md, "Enable, reset and the end of DMA") ------------------------- */
@@ -66,8 +67,26 @@ void rmnic_dev_destroy(struct rmnic_dev *dev);
 uint32_t rmnic_dev_enable(struct rmnic_dev *dev, uint64_t drv_features, uint32_t aq_depth,
 			  uint64_t aq_sq, uint64_t aq_cq, uint64_t aq_rec);
 /*
- * Drops every queue pair and every command in flight, without completions. When it returns
- * no guest memory is mapped and none will be touched. Idempotent; also leaves FATAL.
+ * The same with a state block (and, without one, the same as rmnic_dev_enable(), which a device
+ * with one refuses with INTERNAL). Queues and flights of this generation are taken over: the
+ * device goes on where its predecessor stopped, in the polls that follow; those of another
+ * are dropped. RMNIC_ERR_INTERNAL: rmnic_dev_why() says what is wrong with the block.
+ */
+uint32_t rmnic_dev_enable_recorded(struct rmnic_dev *dev,
+				   const struct rmnic_dev_enabling *enabling);
+/* For a message to the user, after the call above returned an error; else NULL. */
+const char *rmnic_dev_why(const struct rmnic_dev *dev);
+/*
+ * Forgets every queue pair and command, with a state block only: its queues and flights stay,
+ * and rmnic_dev_enable_recorded() with the same generation goes on. A page-out that was with
+ * the store reads as INDETERMINATE until then. No guest memory is mapped afterwards. Without a
+ * block it is a rmnic_dev_disable().
+ */
+void rmnic_dev_suspend(struct rmnic_dev *dev);
+/*
+ * Drops every queue pair and every command in flight, without completions, those in the state
+ * block too. When it returns no guest memory is mapped and none will be touched. Idempotent; also
+ * leaves FATAL.
  */
 void rmnic_dev_disable(struct rmnic_dev *dev);
 /*

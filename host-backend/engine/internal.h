@@ -9,6 +9,8 @@
  * transfer.c  the pages of a command, on their way to the store and back
  * admin.c   admin commands
  * state.c   save and load
+ * flight.c  queues and commands in flight, recorded in the state block
+ * takeover.c  going on where another process stopped
  * fault.c   misbehaviour on request
  *
  * Memory, all of it from rmnic_dev_create(): 64 bytes for each slot of each queue pair (its
@@ -23,6 +25,7 @@
 #include "engine/device.h"
 #include "engine/le.h"
 #include "engine/ringmem.h"
+#include "engine/state_block.h"
 #include "rmnic/ring.h"
 
 /* Pages that may be with the store at a time, for each class: page-in has its own. */
@@ -39,6 +42,7 @@
  */
 enum rmnic_cmd_state {
 	RMNIC_CMD_IDLE,
+	RMNIC_CMD_QUEUED,
 	RMNIC_CMD_STARTING,
 	RMNIC_CMD_WAITING,
 	RMNIC_CMD_DELAYED,
@@ -52,7 +56,7 @@ struct rmnic_cmd {
 	uint8_t opcode;
 	uint16_t status;
 	uint16_t cid;
-	uint16_t next;    /* in the list of delayed commands */
+	uint16_t next;    /* in the list of delayed, or of queued, commands */
 	uint32_t npages;
 	uint32_t started; /* units handed to the store */
 	uint32_t pending; /* of those, not back yet */
@@ -61,7 +65,8 @@ struct rmnic_cmd {
 	uint32_t stop_at; /* first unit that an injected fault fails; npages: none */
 	uint16_t fault_status;
 	uint8_t flags;    /* RMNIC_SQE_F_* */
-	uint8_t rsvd[5];
+	bool redriven;    /* a predecessor may have done some of it */
+	uint8_t rsvd[4];
 	uint64_t rpn;
 	uint64_t t_fetch; /* ns */
 	uint64_t due;     /* ns; DELAYED */
@@ -100,6 +105,12 @@ struct rmnic_qp {
 	struct rmnic_cmd *cmds; /* max_depth slots */
 	uint64_t *skip;        /* SQ slots aborted before they were fetched */
 	uint16_t delayed_head, delayed_tail; /* by due time; RMNIC_NO_CID: empty */
+	uint16_t queued_head, queued_tail;   /* by submission; RMNIC_NO_CID: empty */
+	/* Of the state block; NULL: the device has none. */
+	struct rmnic_state_queue *row;
+	struct rmnic_state_flight *flights;
+	bool redriven; /* sqe: a predecessor fetched it */
+	bool stray;    /* sqe: its cid has no entry of its own; recorded in the row (STATE-15) */
 };
 
 /* A page that is with the store, or a free one. op is first: done() gets its address. */
@@ -134,6 +145,7 @@ struct rmnic_dev {
 	bool in_poll;
 	bool irq_any;          /* irq_map has a bit */
 	bool event_pending;    /* rmnic_dev_event() came while paused */
+	bool unsettled;        /* a predecessor may have left pages half written */
 	uint64_t capacity;
 	uint64_t now;          /* ns, last time read */
 	uint32_t timers;       /* delayed commands and held interrupts */
@@ -153,6 +165,8 @@ struct rmnic_dev {
 	struct rmnic_hist hist[RMNIC_STAGE_COUNT];
 	struct rmnic_fault fault;
 	struct rmnic_fault_state fault_state;
+	struct rmnic_flight_order *order; /* max_depth, for takeover.c; NULL: no state block */
+	const char *why;       /* what is wrong with the state block */
 	union {
 		struct rmnic_identify identify;
 		struct rmnic_stats stats;
@@ -167,8 +181,10 @@ void rmnic_dev_refuse(struct rmnic_dev *dev, enum rmnic_refusal why, uint16_t qi
 		      uint64_t value);
 /* Goes FATAL: everything is dropped and unmapped. */
 void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error);
-/* Drops all queue pairs and what they have in flight. */
+/* Forgets all queue pairs and what they have in flight; the state block keeps them. */
 void rmnic_dev_close(struct rmnic_dev *dev);
+/* Every pair's vector, and the event if there was one, as after any pause (RING-15). */
+void rmnic_dev_wake_all(struct rmnic_dev *dev);
 /* Whether the device offers these features; refused and counted if not. */
 bool rmnic_dev_features_ok(struct rmnic_dev *dev, uint64_t drv_features);
 static inline uint64_t rmnic_dev_now(struct rmnic_dev *dev)
@@ -188,20 +204,27 @@ struct rmnic_qp_params {
 
 /* Whether depth is one that a queue may have. */
 bool rmnic_qp_depth_ok(const struct rmnic_dev *dev, uint32_t depth);
-/* RMNIC_SC_OK, or refused and counted; then nothing is mapped. */
+/* RMNIC_SC_OK, or refused and counted; then nothing is mapped. Nothing is recorded yet. */
 uint16_t rmnic_qp_open(struct rmnic_dev *dev, const struct rmnic_qp_params *params,
 		       uint16_t cid);
-/* Unmaps; commands in flight are gone without a completion. */
+/* Unmaps; commands in flight are forgotten, the state block keeps them. */
 void rmnic_qp_close(struct rmnic_qp *qp);
 /* Reads and checks the driver's indexes. False: the device went FATAL. */
 bool rmnic_qp_sync(struct rmnic_qp *qp, uint32_t *sq_tail);
 /* Whether the CQ has room for one more command. */
 bool rmnic_qp_room(const struct rmnic_qp *qp);
-/* Copies the next SQE to qp->sqe. False: none, or no room. */
+/* Copies the next SQE to qp->sqe: a queued one, or from the ring. False: none, or no room. */
 bool rmnic_qp_fetch(struct rmnic_qp *qp, uint32_t sq_tail);
-/* Writes one CQE. */
-void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t status,
-		   uint32_t done, uint32_t failed);
+/*
+ * Writes one CQE. slot: the command whose entry of the flight table this ends, RMNIC_NO_CID:
+ * none; usually it is cid.
+ */
+void rmnic_qp_post(struct rmnic_qp *qp, uint16_t slot, uint16_t cid, uint16_t qid,
+		   uint16_t status, uint32_t done, uint32_t failed);
+/* The CQE of a command without an entry, which is the last that was fetched (STATE-15). */
+void rmnic_qp_post_stray(struct rmnic_qp *qp, uint16_t cid, uint16_t status);
+/* A CQE as it goes into the ring, at cq_tail. */
+void rmnic_cqe_write(struct rmnic_qp *qp, const struct rmnic_cqe *cqe);
 /* After a batch of posts: publishes sq_head, decides about the interrupt. */
 void rmnic_qp_flush(struct rmnic_qp *qp);
 /* Raises the pair's interrupt with the next rmnic_dev_irqs(). */
@@ -211,8 +234,13 @@ void rmnic_qp_irq_release(struct rmnic_qp *qp);
 /* Whether a poll would get on with it. */
 bool rmnic_qp_has_work(const struct rmnic_qp *qp);
 void rmnic_qp_need_wakeup(struct rmnic_qp *qp, uint32_t value);
-/* Finds a command that was submitted but not fetched, and passes over it for good. */
+/*
+ * Finds a command that was submitted but not fetched, and passes over it for good; its CQE is
+ * the caller's to write.
+ */
 bool rmnic_qp_skip(struct rmnic_qp *qp, uint16_t cid);
+/* The same with a state block: fetches it, and what lies before it, as QUEUED (STATE-14). */
+bool rmnic_qp_pull(struct rmnic_qp *qp, uint16_t cid);
 /* Raises what was collected. */
 void rmnic_dev_irqs(struct rmnic_dev *dev);
 
@@ -240,6 +268,10 @@ uint16_t rmnic_cmd_refuse(struct rmnic_qp *qp, enum rmnic_refusal why, uint64_t 
  * moved. True: something was done.
  */
 bool rmnic_qp_serve(struct rmnic_qp *qp, uint32_t max_cmds, uint32_t max_pages);
+/* The only way to another state. False: not a legal move; the device went FATAL. */
+bool rmnic_cmd_move(struct rmnic_qp *qp, struct rmnic_cmd *cmd, enum rmnic_cmd_state to);
+/* What the SQE says, at the end of the list of what was fetched and waits for its turn. */
+bool rmnic_cmd_queue(struct rmnic_qp *qp, const struct rmnic_sqe *sqe, bool redriven);
 /* Ends a command that is in flight with ABORTED, whatever its state. */
 void rmnic_cmd_abort(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
 /* Nothing of the command is with the store any more, and nothing will be. */
@@ -267,6 +299,43 @@ void rmnic_pages_cancel(struct rmnic_qp *qp, struct rmnic_cmd *cmd);
 
 /* One admin command, if there is one. */
 bool rmnic_admin_serve(struct rmnic_dev *dev);
+
+/* --- flight.c (STATE-9 to STATE-15); all but the last need a state block --------------- */
+
+struct rmnic_flight_order {
+	uint64_t submission;
+	uint16_t cid;
+};
+
+/* The pair exists from now on: its row, with an empty flight table. */
+void rmnic_flight_open(struct rmnic_qp *qp);
+/* The pair, and whatever is in flight on it, is gone. */
+void rmnic_flight_close(struct rmnic_qp *qp);
+/* The SQE at sq_head was copied: records it and moves sq_head. */
+void rmnic_flight_fetched(struct rmnic_qp *qp, const struct rmnic_sqe *sqe);
+/* Moves sq_head over what is recorded. */
+void rmnic_flight_head(struct rmnic_qp *qp);
+/* Before its CQE is written, and after cq_tail was moved. */
+void rmnic_flight_completing(struct rmnic_qp *qp, uint16_t slot, const struct rmnic_cqe *cqe);
+void rmnic_flight_completed(struct rmnic_qp *qp, uint16_t slot);
+/* cq_tail was moved. */
+void rmnic_flight_tail(struct rmnic_qp *qp);
+/* The same for a command without an entry. */
+void rmnic_flight_refusing(struct rmnic_qp *qp, uint16_t cid, uint16_t status);
+void rmnic_flight_refused(struct rmnic_qp *qp);
+void rmnic_flight_coalesce(struct rmnic_qp *qp);
+/* The enabling has ended: queues and flights are of none. Nothing without a state block. */
+void rmnic_flight_drop(struct rmnic_dev *dev);
+/* Queues and flights are of this enabling from now on. */
+void rmnic_flight_generation(struct rmnic_dev *dev, const struct rmnic_dev_enabling *enabling);
+
+/* --- takeover.c ---------------------------------------------------------------------- */
+
+/*
+ * Takes over the queues and the commands in flight of a predecessor (STATE-11, STATE-12).
+ * False: dev->why says what is wrong; then nothing is mapped and nothing was served.
+ */
+bool rmnic_dev_take_over(struct rmnic_dev *dev, const struct rmnic_dev_enabling *enabling);
 
 /* --- fault.c ------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/step.h"
 
 static struct rmnic_dbrec *rec_of(const struct rmnic_qp *qp)
 {
@@ -71,6 +72,8 @@ static void qp_reset(struct rmnic_qp *qp, const struct rmnic_qp_params *p)
 	qp->irq_held = false;
 	qp->cur = NULL;
 	qp->delayed_head = qp->delayed_tail = RMNIC_NO_CID;
+	qp->queued_head = qp->queued_tail = RMNIC_NO_CID;
+	qp->redriven = qp->stray = false;
 	for (uint32_t i = 0; i < p->depth; i++) {
 		qp->cmds[i].state = RMNIC_CMD_IDLE;
 		qp->cmds[i].cid = (uint16_t)i;
@@ -202,14 +205,45 @@ static void skip_leading(struct rmnic_qp *qp)
 	}
 }
 
+/* Whether the command has an entry of the flight table to itself (STATE-15). */
+static bool has_entry(const struct rmnic_qp *qp, uint16_t cid)
+{
+	return cid < qp->depth && qp->cmds[cid].state == RMNIC_CMD_IDLE;
+}
+
+/* STATE-11: what was fetched before comes first, from the copy that was made then. */
+static void fetch_queued(struct rmnic_qp *qp)
+{
+	struct rmnic_cmd *cmd = &qp->cmds[qp->queued_head];
+
+	rmnic_copy_once(&qp->sqe, &qp->flights[cmd->cid].sqe, sizeof(qp->sqe));
+	/* The block is somebody else's memory: what the table is indexed by stays what it was. */
+	qp->sqe.io.cid = rmnic_le16_put(cmd->cid);
+	qp->redriven = cmd->redriven;
+	qp->stray = false;
+	qp->queued_head = cmd->next;
+	rmnic_cmd_move(qp, cmd, RMNIC_CMD_IDLE);
+}
+
 bool rmnic_qp_fetch(struct rmnic_qp *qp, uint32_t sq_tail)
 {
+	if (qp->queued_head != RMNIC_NO_CID) {
+		fetch_queued(qp);
+		return true;
+	}
 	skip_leading(qp);
 	if (qp->sq_head == sq_tail || !rmnic_qp_room(qp))
 		return false;
 	/* RING-6: copied once; nothing looks at the ring again. */
 	rmnic_copy_once(&qp->sqe, sqe_at(qp, qp->sq_head), sizeof(qp->sqe));
-	qp->sq_head++;
+	if (!qp->row) {
+		qp->sq_head++;
+		return true;
+	}
+	qp->redriven = false;
+	qp->stray = !has_entry(qp, rmnic_le16_get(qp->sqe.io.cid));
+	if (!qp->stray)
+		rmnic_flight_fetched(qp, &qp->sqe.io);
 	return true;
 }
 
@@ -241,23 +275,98 @@ bool rmnic_qp_skip(struct rmnic_qp *qp, uint16_t cid)
 	return false;
 }
 
+/*
+ * STATE-14: the same where fetching is recorded. A table indexed by cid has no place for two that
+ * are passed over, so the command is fetched, and what lies before it. A driver that keeps to
+ * RING-7 has room in the CQ for all that it submitted.
+ */
+bool rmnic_qp_pull(struct rmnic_qp *qp, uint16_t cid)
+{
+	struct rmnic_sqe sqe;
+	uint32_t tail, at;
+
+	if (!rmnic_qp_sync(qp, &tail))
+		return false;
+	for (at = qp->sq_head; at != tail; at++)
+		if (rmnic_le16_get(__atomic_load_n(&sqe_at(qp, at)->cid, __ATOMIC_RELAXED)) == cid)
+			break;
+	if (at == tail)
+		return false;
+	while (rmnic_qp_room(qp)) {
+		uint16_t this_cid;
+
+		rmnic_copy_once(&sqe, sqe_at(qp, qp->sq_head), sizeof(sqe));
+		this_cid = rmnic_le16_get(sqe.cid);
+		if (!has_entry(qp, this_cid))
+			return false; /* only a driver with a fault comes here */
+		rmnic_flight_fetched(qp, &sqe);
+		if (!rmnic_cmd_queue(qp, &sqe, false))
+			return false;
+		if (this_cid == cid)
+			return true;
+		if (qp->sq_head == tail)
+			return false; /* the ring was changed under our eyes */
+	}
+	return false;
+}
+
 /* --- Completions and interrupts ------------------------------------------------------ */
 
-void rmnic_qp_post(struct rmnic_qp *qp, uint16_t cid, uint16_t qid, uint16_t status, uint32_t done,
-		   uint32_t failed)
+static struct rmnic_cqe cqe_of(const struct rmnic_qp *qp, uint16_t cid, uint16_t qid,
+			       uint16_t status, uint32_t done, uint32_t failed)
+{
+	return (struct rmnic_cqe){
+		.cid = rmnic_le16_put(cid),
+		.status = rmnic_le16_put(status),
+		.done = rmnic_le32_put(done),
+		.failed = rmnic_le32_put(failed),
+		.phase = rmnic_le32_put(rmnic_ring_phase(qp->cq_tail, qp->depth) |
+					(uint32_t)qid << RMNIC_CQE_QID_SHIFT),
+	};
+}
+
+void rmnic_cqe_write(struct rmnic_qp *qp, const struct rmnic_cqe *from)
 {
 	struct rmnic_cqe *cqe = rmnic_ringmem_at(
 		&qp->cq, rmnic_ring_slot(qp->cq_tail, qp->depth) * (uint32_t)sizeof(*cqe));
-	uint32_t phase = rmnic_ring_phase(qp->cq_tail, qp->depth) | (uint32_t)qid
-									    << RMNIC_CQE_QID_SHIFT;
 
-	__atomic_store_n(&cqe->cid, rmnic_le16_put(cid), __ATOMIC_RELAXED);
-	__atomic_store_n(&cqe->status, rmnic_le16_put(status), __ATOMIC_RELAXED);
-	__atomic_store_n(&cqe->done, rmnic_le32_put(done), __ATOMIC_RELAXED);
-	__atomic_store_n(&cqe->failed, rmnic_le32_put(failed), __ATOMIC_RELAXED);
+	RMNIC_STEP();
+	__atomic_store_n(&cqe->cid, from->cid, __ATOMIC_RELAXED);
+	__atomic_store_n(&cqe->status, from->status, __ATOMIC_RELAXED);
+	RMNIC_STEP();
+	__atomic_store_n(&cqe->done, from->done, __ATOMIC_RELAXED);
+	__atomic_store_n(&cqe->failed, from->failed, __ATOMIC_RELAXED);
+	RMNIC_STEP();
 	/* RING-2, RING-3: pairs with the driver's acquire load of phase. */
-	__atomic_store_n(&cqe->phase, rmnic_le32_put(phase), __ATOMIC_RELEASE);
+	__atomic_store_n(&cqe->phase, from->phase, __ATOMIC_RELEASE);
+}
+
+void rmnic_qp_post(struct rmnic_qp *qp, uint16_t slot, uint16_t cid, uint16_t qid, uint16_t status,
+		   uint32_t done, uint32_t failed)
+{
+	const struct rmnic_cqe cqe = cqe_of(qp, cid, qid, status, done, failed);
+
+	if (qp->row && slot != RMNIC_NO_CID)
+		rmnic_flight_completing(qp, slot, &cqe);
+	rmnic_cqe_write(qp, &cqe);
 	qp->cq_tail++;
+	if (!qp->row)
+		return;
+	rmnic_flight_tail(qp);
+	if (slot != RMNIC_NO_CID)
+		rmnic_flight_completed(qp, slot);
+}
+
+void rmnic_qp_post_stray(struct rmnic_qp *qp, uint16_t cid, uint16_t status)
+{
+	const struct rmnic_cqe cqe = cqe_of(qp, cid, qp->id, status, 0, RMNIC_NONE_FAILED);
+
+	rmnic_flight_refusing(qp, cid, status);
+	rmnic_cqe_write(qp, &cqe);
+	qp->cq_tail++;
+	qp->sq_head++;
+	rmnic_flight_refused(qp);
+	qp->stray = false;
 }
 
 void rmnic_qp_irq_raise(struct rmnic_qp *qp)
@@ -373,6 +482,8 @@ bool rmnic_qp_has_work(const struct rmnic_qp *qp)
 
 	if (qp->cur && (qp->id == 0 || qp->dev->free_page[qp->qclass]))
 		return true;
+	if (qp->queued_head != RMNIC_NO_CID && !qp->cur)
+		return qp->id || qp->dev->state == RMNIC_DEV_RUNNING;
 	if (qp->dev->state != RMNIC_DEV_RUNNING || qp->cur)
 		return false;
 	tail = rmnic_le32_get(__atomic_load_n(&rec->sq_tail, __ATOMIC_RELAXED));

@@ -179,6 +179,34 @@ static void out_end(struct rmnic_remote_op *o)
 	}
 }
 
+/*
+ * STATE-16. Whatever a predecessor sent of a write may be on some members and not on others; what
+ * is freed since is freed.
+ */
+void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n)
+{
+	struct rmnic_remote *r = to_remote(store);
+
+	for (uint64_t end = rpn + n; rpn < end; rpn++) {
+		uint64_t word = rmnic_state_page(&r->state, rpn);
+		uint32_t bits = BITS(word) & ~(RMNIC_STATE_PAGE_WRITING | RMNIC_STATE_PAGE_KIND);
+
+		if (!(word & RMNIC_STATE_PAGE_WRITING) || is_writing(r, rpn))
+			continue;
+		if (KIND(word) == RMNIC_STATE_PAGE_FREED) {
+			rmnic_state_page_set(&r->state, rpn, VERSION(word),
+					     bits | RMNIC_STATE_PAGE_FREED);
+			if (word & RMNIC_STATE_PAGE_TELL)
+				rmnic_remote_tell_add(r, rpn);
+			continue;
+		}
+		rmnic_state_page_set(&r->state, rpn, VERSION(word), RMNIC_STATE_PAGE_UNKNOWN);
+		RMNIC_COUNT(r->remote.indeterminate, 1);
+		RMNIC_COUNT(r->counters.stored,
+			    -(uint64_t)(KIND(word) == RMNIC_STATE_PAGE_HELD));
+	}
+}
+
 /* Copies the page, once (RULES B5), and finds out what is to be sent. */
 static uint8_t out_prepare(struct rmnic_remote *r, struct rmnic_remote_op *o)
 {

@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "engine/le.h"
+#include "engine/step.h"
 
-#define ALIGN    RMNIC_STATE_ALIGN
-#define MAX_SIDE 65536 /* queues, flights */
+#define ALIGN RMNIC_STATE_ALIGN
+
+#ifdef RMNIC_STEPS
+void (*rmnic_step_hook)(void);
+#endif
 
 static uint64_t align_up(uint64_t n)
 {
@@ -17,7 +21,9 @@ static bool shape_ok(const struct rmnic_state_shape *s)
 {
 	return s->slab_pages && !(s->slab_pages & (s->slab_pages - 1)) &&
 	       s->slab_pages <= RMNIC_RMP_MAX_SLAB && s->pages && s->pages % s->slab_pages == 0 &&
-	       s->pages <= RMNIC_MAX_CAPACITY && s->queues <= MAX_SIDE && s->flights <= MAX_SIDE;
+	       s->pages <= RMNIC_MAX_CAPACITY && s->queues && s->queues <= RMNIC_MAX_QPAIRS + 1 &&
+	       s->depth >= RMNIC_MIN_DEPTH && s->depth <= RMNIC_MAX_DEPTH &&
+	       !(s->depth & (s->depth - 1));
 }
 
 /* Offsets of the four tables and the end, in this order. */
@@ -27,7 +33,7 @@ static void lay_out(const struct rmnic_state_shape *s, uint64_t at[5])
 	at[1] = at[0] + align_up(s->pages / s->slab_pages * sizeof(struct rmnic_state_slab));
 	at[2] = at[1] + align_up(s->pages * sizeof(uint64_t));
 	at[3] = at[2] + align_up(s->queues * sizeof(struct rmnic_state_queue));
-	at[4] = at[3] + align_up(s->flights * sizeof(struct rmnic_state_flight));
+	at[4] = at[3] + align_up((uint64_t)s->queues * s->depth * sizeof(struct rmnic_state_flight));
 }
 
 uint64_t rmnic_state_size(const struct rmnic_state_shape *s)
@@ -59,7 +65,8 @@ void rmnic_state_format(void *memory, const struct rmnic_state_shape *s)
 	h->queue_offset = rmnic_le64_put(at[2]);
 	h->flight_offset = rmnic_le64_put(at[3]);
 	h->queues = rmnic_le32_put(s->queues);
-	h->flights = rmnic_le32_put(s->flights);
+	h->flights = rmnic_le32_put(s->queues * s->depth);
+	h->depth = rmnic_le32_put(s->depth);
 	h->next_version = rmnic_le64_put(1);
 	h->magic = rmnic_le64_put(RMNIC_STATE_MAGIC);
 }
@@ -90,9 +97,9 @@ const char *rmnic_state_attach(struct rmnic_state_block *b, void *memory, uint64
 	s.pages = rmnic_le64_get(h.pages);
 	s.slab_pages = rmnic_le32_get(h.slab_pages);
 	s.queues = rmnic_le32_get(h.queues);
-	s.flights = rmnic_le32_get(h.flights);
-	if (!shape_ok(&s))
-		return "the state block has an impossible number of pages, slabs or queues";
+	s.depth = rmnic_le32_get(h.depth);
+	if (!shape_ok(&s) || rmnic_le32_get(h.flights) != s.queues * s.depth)
+		return "the state block has an impossible number of pages, slabs, queues or flights";
 	if (rmnic_le64_get(h.size) > size)
 		return "the state block is shorter than it says";
 	if (!table_ok(rmnic_le64_get(h.slab_offset), s.pages / s.slab_pages,
@@ -100,7 +107,7 @@ const char *rmnic_state_attach(struct rmnic_state_block *b, void *memory, uint64
 	    !table_ok(rmnic_le64_get(h.page_offset), s.pages, sizeof(uint64_t), size) ||
 	    !table_ok(rmnic_le64_get(h.queue_offset), s.queues, sizeof(struct rmnic_state_queue),
 		      size) ||
-	    !table_ok(rmnic_le64_get(h.flight_offset), s.flights,
+	    !table_ok(rmnic_le64_get(h.flight_offset), (uint64_t)s.queues * s.depth,
 		      sizeof(struct rmnic_state_flight), size))
 		return "a table of the state block lies outside of it";
 	if (!rmnic_le64_get(h.next_version) || !rmnic_le32_get(h.epoch))
@@ -108,6 +115,10 @@ const char *rmnic_state_attach(struct rmnic_state_block *b, void *memory, uint64
 	b->hdr = memory;
 	b->slabs = (void *)((uint8_t *)memory + rmnic_le64_get(h.slab_offset));
 	b->pages = (void *)((uint8_t *)memory + rmnic_le64_get(h.page_offset));
+	b->queues = (void *)((uint8_t *)memory + rmnic_le64_get(h.queue_offset));
+	b->flights = (void *)((uint8_t *)memory + rmnic_le64_get(h.flight_offset));
+	b->nqueues = s.queues;
+	b->depth = s.depth;
 	b->npages = s.pages;
 	b->slab_pages = s.slab_pages;
 	b->nslabs = s.pages / s.slab_pages;
@@ -142,8 +153,15 @@ void rmnic_state_view_set(struct rmnic_state_block *b, uint64_t slab,
 	struct rmnic_state_slab *row = &b->slabs[slab];
 
 	/* The copy that does not hold is written, then one store makes it the one that does. */
+	RMNIC_STEP();
 	row->copy[rmnic_le64_get(view->view) & 1] = *view;
-	__atomic_store_n(&row->current, view->view, __ATOMIC_RELEASE);
+	RMNIC_PUBLISH(&row->current, view->view);
+}
+
+void rmnic_state_view_clear(struct rmnic_state_block *b, uint64_t slab)
+{
+	/* The copies stay as they are: nobody looks at them before one is written anew. */
+	__atomic_store_n(&b->slabs[slab].current, 0, __ATOMIC_RELEASE);
 }
 
 /* --- Pages ------------------------------------------------------------------------------------ */
@@ -156,9 +174,8 @@ uint64_t rmnic_state_page(const struct rmnic_state_block *b, uint64_t rpn)
 void rmnic_state_page_set(struct rmnic_state_block *b, uint64_t rpn, uint64_t version,
 			  uint32_t bits)
 {
-	__atomic_store_n(&b->pages[rpn],
-			 rmnic_le64_put(version << RMNIC_STATE_PAGE_VERSION_SHIFT | bits),
-			 __ATOMIC_RELEASE);
+	RMNIC_PUBLISH(&b->pages[rpn],
+		      rmnic_le64_put(version << RMNIC_STATE_PAGE_VERSION_SHIFT | bits));
 }
 
 uint64_t rmnic_state_version(struct rmnic_state_block *b)
@@ -167,13 +184,12 @@ uint64_t rmnic_state_version(struct rmnic_state_block *b)
 
 	if (!v || v > RMNIC_RMP_VERSION_MAX)
 		return 0;
-	__atomic_store_n(&b->hdr->next_version, rmnic_le64_put(v + 1), __ATOMIC_RELEASE);
+	RMNIC_PUBLISH(&b->hdr->next_version, rmnic_le64_put(v + 1));
 	return v;
 }
 
 void rmnic_state_version_seen(struct rmnic_state_block *b, uint64_t version)
 {
 	if (rmnic_le64_get(b->hdr->next_version) <= version)
-		__atomic_store_n(&b->hdr->next_version, rmnic_le64_put(version + 1),
-				 __ATOMIC_RELEASE);
+		RMNIC_PUBLISH(&b->hdr->next_version, rmnic_le64_put(version + 1));
 }

@@ -18,17 +18,21 @@ struct rmnic_state_block {
 	struct rmnic_state_hdr *hdr;
 	struct rmnic_state_slab *slabs;
 	uint64_t *pages;
+	struct rmnic_state_queue *queues;
+	struct rmnic_state_flight *flights; /* [queue pair * depth + cid] */
 	uint64_t npages;
 	uint64_t nslabs;
 	uint32_t slab_pages;
+	uint32_t nqueues;
+	uint32_t depth;
 };
 
 struct rmnic_state_shape {
 	uint8_t uuid[16];
 	uint64_t pages;      /* a multiple of slab_pages */
 	uint32_t slab_pages; /* a power of two */
-	uint32_t queues;
-	uint32_t flights;
+	uint32_t queues;     /* the device's max_qpairs + 1 */
+	uint32_t depth;      /* its max_depth: flights of each queue pair */
 	uint32_t epoch;
 };
 
@@ -46,6 +50,8 @@ bool rmnic_state_view_get(const struct rmnic_state_block *block, uint64_t slab,
 /* Records view, which must be newer than the recorded one: all of it or nothing (STATE-6). */
 void rmnic_state_view_set(struct rmnic_state_block *block, uint64_t slab,
 			  const struct rmnic_state_view *view);
+/* The slab has no members any more: one store, as above. */
+void rmnic_state_view_clear(struct rmnic_state_block *block, uint64_t slab);
 
 /* A page's word. Setting it is one store: a death finds the old or the new one (STATE-2). */
 uint64_t rmnic_state_page(const struct rmnic_state_block *block, uint64_t rpn);

@@ -49,6 +49,12 @@ struct rmnic_store_ops {
 	 */
 	bool (*idle)(struct rmnic_store *store);
 	void (*counters)(const struct rmnic_store *store, struct rmnic_store_counters *out);
+	/*
+	 * Page-outs of rpn .. rpn + n - 1 that an earlier life of the device left half way will not
+	 * be redriven: those pages become INDETERMINATE, but for what is under way now. Always in
+	 * range. NULL: the store leaves none half way.
+	 */
+	void (*settle)(struct rmnic_store *store, uint64_t rpn, uint64_t n);
 };
 
 struct rmnic_store {

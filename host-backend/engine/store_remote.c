@@ -60,6 +60,7 @@ static const struct rmnic_store_ops remote_ops = {
 	.flush = remote_flush,
 	.idle = remote_idle,
 	.counters = remote_counters,
+	.settle = rmnic_remote_settle,
 };
 
 static bool get_memory(struct rmnic_remote *r)

@@ -116,6 +116,7 @@ void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to);
 uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *op);
 uint16_t rmnic_remote_page_in(struct rmnic_store *store, struct rmnic_page_op *op);
 void rmnic_remote_cancel(struct rmnic_store *store, struct rmnic_page_op *op);
+void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n);
 
 /* --- remote_slab.c ----------------------------------------------------------------------- */
 

@@ -162,9 +162,9 @@ void rmnic_user_device_shape(const struct rmnic_user_device *d, struct rmnic_sta
 		.pages = rmnic_le64_get(d->max_capacity),
 		.slab_pages = rmnic_le32_get(d->slab_pages),
 		.queues = 1u + rmnic_le16_get(d->max_qpairs), /* and the admin pair */
+		.depth = rmnic_le16_get(d->max_depth),
 		.epoch = rmnic_le32_get(d->epoch),
 	};
-	shape->flights = shape->queues * rmnic_le16_get(d->max_depth);
 	memcpy(shape->uuid, d->uuid, sizeof(shape->uuid));
 }
 

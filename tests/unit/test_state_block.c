@@ -11,7 +11,7 @@
 #include "engine/state_block.h"
 
 static const struct rmnic_state_shape shape = {
-	.uuid = "uuid-of-a-device", .pages = 1024, .slab_pages = 128, .queues = 5, .flights = 40,
+	.uuid = "uuid-of-a-device", .pages = 1024, .slab_pages = 128, .queues = 5, .depth = 8,
 	.epoch = 3,
 };
 static uint8_t *memory;
