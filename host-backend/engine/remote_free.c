@@ -198,7 +198,7 @@ static void tell_members(struct rmnic_remote *r, struct rmnic_remote_free *f)
 
 bool rmnic_remote_tell(struct rmnic_remote *r)
 {
-	if (!r->tell_count || r->status == RMNIC_REMOTE_FENCED ||
+	if (!r->tell_count || r->status >= RMNIC_REMOTE_FENCED ||
 	    rmnic_env_now(&r->cfg.env) < r->tell_after)
 		return false;
 	for (int i = 0; i < RMNIC_REMOTE_FREES; i++) {
@@ -212,4 +212,13 @@ bool rmnic_remote_tell(struct rmnic_remote *r)
 		return r->tell_count && rmnic_env_now(&r->cfg.env) >= r->tell_after;
 	}
 	return false;
+}
+
+uint64_t rmnic_remote_tell_due(const struct rmnic_remote *r)
+{
+	if (r->tell_count && r->status < RMNIC_REMOTE_FENCED)
+		for (int i = 0; i < RMNIC_REMOTE_FREES; i++)
+			if (!r->frees[i].used)
+				return r->tell_after;
+	return UINT64_MAX;
 }

@@ -235,7 +235,7 @@ uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *
 	uint32_t crc;
 	uint8_t type;
 
-	if (r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED)
+	if (r->status >= RMNIC_REMOTE_FENCED)
 		return RMNIC_SC_UNREACHABLE;
 	if (!s->members || is_writing(r, op->rpn))
 		return RMNIC_SC_BUSY;
@@ -420,7 +420,7 @@ uint16_t rmnic_remote_page_in(struct rmnic_store *store, struct rmnic_page_op *o
 	default:
 		return RMNIC_SC_INTERNAL;
 	}
-	if (r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED)
+	if (r->status >= RMNIC_REMOTE_FENCED)
 		return RMNIC_SC_UNREACHABLE;
 	o = op_get(r, op, false);
 	if (!o)

@@ -1,37 +1,140 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which servers hold a slab, and reserving slabs on servers. */
+/* Whose slabs are where: the rows of the state block, and the servers that they name. */
 #include <string.h>
 
 #include "engine/store_remote_internal.h"
 
-#define STEP_NS UINT64_C(5000000000)
+/* --- Servers that rows name ------------------------------------------------------------------- */
+
+static struct rmnic_remote_holder *holder_find(const struct rmnic_remote *r, const uint8_t *uuid)
+{
+	for (uint32_t i = 0; i < r->nholders; i++)
+		if (!memcmp(r->holders[i].uuid, uuid, 16))
+			return &r->holders[i];
+	return NULL;
+}
+
+/* NULL: rows name more servers than a device can have. */
+static struct rmnic_remote_holder *holder_get(struct rmnic_remote *r, const uint8_t *uuid)
+{
+	struct rmnic_remote_holder *h = holder_find(r, uuid);
+
+	if (h)
+		return h;
+	for (uint32_t i = 0; i < r->nholders && !h; i++)
+		if (!r->holders[i].slabs)
+			h = &r->holders[i];
+	if (!h && r->nholders < RMNIC_REMOTE_HOLDERS)
+		h = &r->holders[r->nholders++];
+	if (h) {
+		memset(h, 0, sizeof(*h));
+		memcpy(h->uuid, uuid, 16);
+	}
+	return h;
+}
+
+const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r)
+{
+	for (uint32_t i = 0; i < r->nholders; i++)
+		if (r->holders[i].slabs && !r->holders[i].met)
+			return &r->holders[i];
+	return NULL;
+}
 
 /* --- Views ---------------------------------------------------------------------------------- */
 
-static void use_view(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *v)
+static void view_drop(struct rmnic_remote *r, struct rmnic_remote_slab *s)
+{
+	if (s->members)
+		r->slabs_ready--;
+	for (unsigned int i = 0; i < s->members; i++)
+		holder_find(r, s->member[i].server)->slabs--;
+	s->members = 0;
+	r->gone -= s->gone;
+	s->gone = false;
+}
+
+/* False: there are too many servers. */
+static bool view_take(struct rmnic_remote *r, struct rmnic_remote_slab *s,
+		      const struct rmnic_state_view *v, bool met)
+{
+	struct rmnic_remote_holder *h;
+
+	for (unsigned int i = 0; i < RMNIC_MEMBERS; i++)
+		s->peer[i] = RMNIC_NO_PEER;
+	for (unsigned int i = 0; i < v->members; i++) {
+		h = holder_get(r, v->member[i].server);
+		if (!h)
+			return false;
+		h->slabs++;
+		h->met |= met;
+		s->members = (uint8_t)(i + 1);
+		s->member[i] = v->member[i];
+	}
+	s->syncing = v->syncing;
+	r->slabs_ready += s->members != 0;
+	return true;
+}
+
+void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *v)
 {
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 
-	if (!s->members && v->members)
-		r->slabs_ready++;
-	s->members = v->members;
-	s->syncing = v->syncing;
-	memcpy(s->member, v->member, sizeof(s->member));
-	for (unsigned int i = 0; i < RMNIC_MEMBERS; i++)
-		s->peer[i] = RMNIC_NO_PEER;
+	view_drop(r, s);
+	view_take(r, s, v, true);
+}
+
+void rmnic_remote_view_clear(struct rmnic_remote *r, uint64_t slab)
+{
+	/* STATE-17: before any server is told to release it. */
+	rmnic_state_view_clear(&r->state, slab);
+	view_drop(r, &r->slabs[slab]);
+}
+
+bool rmnic_remote_slab_used(const struct rmnic_remote *r, uint64_t slab)
+{
+	uint64_t rpn = slab * r->state.slab_pages;
+
+	for (uint64_t end = rpn + r->state.slab_pages; rpn < end; rpn++)
+		if (rmnic_state_page(&r->state, rpn))
+			return true;
+	return false;
 }
 
 bool rmnic_remote_slabs_load(struct rmnic_remote *r)
 {
+	uint64_t want = r->slabs_want;
 	struct rmnic_state_view v;
 
 	for (uint64_t i = 0; i < r->state.nslabs; i++) {
-		if (!rmnic_state_view_get(&r->state, i, &v))
+		if (!rmnic_state_view_get(&r->state, i, &v) ||
+		    !view_take(r, &r->slabs[i], &v, false))
 			return false;
-		use_view(r, i, &v);
+		if (!v.members || i < want)
+			continue;
+		/* What was reserved for a growth that nobody heard of goes back (STATE-18). */
+		if (rmnic_remote_slab_used(r, i))
+			r->slabs_want = i + 1;
+		else
+			rmnic_remote_view_clear(r, i);
 	}
-	r->grace_until = rmnic_env_now(&r->cfg.env) + r->cfg.timeout_ns / 4;
 	return true;
+}
+
+bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8_t server[16],
+			uint64_t store_id, uint64_t handle)
+{
+	const struct rmnic_remote_slab *s;
+
+	if (slab >= r->state.nslabs)
+		return false;
+	s = &r->slabs[slab];
+	for (unsigned int i = 0; i < s->members; i++)
+		if (rmnic_le64_get(s->member[i].handle) == handle &&
+		    rmnic_le64_get(s->member[i].store_id) == store_id &&
+		    !memcmp(s->member[i].server, server, 16))
+			return true;
+	return false;
 }
 
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
@@ -51,234 +154,89 @@ uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *
 	return s->peer[i];
 }
 
-/* --- Placement -------------------------------------------------------------------------------- */
+/* --- A server that came back empty --------------------------------------------------------------- */
 
-static bool usable(const struct rmnic_remote *r, const struct rmnic_remote_alloc *a, uint32_t peer,
-		   unsigned int chosen)
+/* Whether every member's server is here with another store than the row names (STATE-8). */
+static bool proved_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 {
 	struct rmnic_peer_info info;
 
-	rmnic_rmp_client_peer(r->client, peer, &info);
-	if (info.state != RMNIC_PEER_READY || r->peers[peer].full || info.pressure ||
-	    info.slab_pages < r->state.slab_pages)
-		return false;
-	for (unsigned int i = 0; i < chosen; i++)
-		if (a->peer[i] == peer) /* replicas are never on one server */
+	for (unsigned int i = 0; i < s->members; i++) {
+		uint16_t peer = rmnic_remote_peer_of(r, s, i);
+
+		if (peer == RMNIC_NO_PEER)
 			return false;
-	return true;
+		rmnic_rmp_client_peer(r->client, peer, &info);
+		if (info.state != RMNIC_PEER_READY ||
+		    info.store_id == rmnic_le64_get(s->member[i].store_id))
+			return false;
+	}
+	return s->members != 0;
 }
 
-/* The one with more room of two drawn at random. False: none is usable. */
-static bool choose(struct rmnic_remote *r, struct rmnic_remote_alloc *a, unsigned int n)
+/* Pages that only those members held are lost, which is known before the members are others. */
+static void lose_slab(struct rmnic_remote *r, uint64_t slab)
 {
-	uint32_t found = 0, best = 0;
-	uint64_t start = r->cfg.env.ops->random(r->cfg.env.arg);
+	uint64_t rpn = slab * r->state.slab_pages;
 
-	for (uint32_t i = 0; i < r->cfg.max_peers && found < 2; i++) {
-		uint32_t peer = (uint32_t)((start + i) % r->cfg.max_peers);
+	for (uint64_t end = rpn + r->state.slab_pages; rpn < end; rpn++) {
+		uint64_t word = rmnic_state_page(&r->state, rpn);
 
-		if (!usable(r, a, peer, n))
+		if ((word & RMNIC_STATE_PAGE_KIND) != RMNIC_STATE_PAGE_HELD)
 			continue;
-		if (!found++ || r->peers[peer].free_pages > r->peers[best].free_pages)
-			best = peer;
+		rmnic_state_page_set(&r->state, rpn, word >> RMNIC_STATE_PAGE_VERSION_SHIFT,
+				     RMNIC_STATE_PAGE_LOST); /* STATE-19 */
+		RMNIC_COUNT(r->counters.stored, -1ull);
 	}
-	a->peer[n] = best;
-	return found != 0;
+	view_drop(r, &r->slabs[slab]);
+	RMNIC_COUNT(r->remote.slabs_lost, 1);
 }
 
-/* --- Reserving -------------------------------------------------------------------------------- */
-
-static void alloc_done(struct rmnic_rmp_call *call);
-static void alloc_idle(struct rmnic_rmp_call *call);
-
-/* False: nothing can be sent now; the place is free again and the slab waits. */
-static bool alloc_step(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
+bool rmnic_remote_lose(struct rmnic_remote *r)
 {
-	struct rmnic_rmp_call *call = &a->call;
-	unsigned int n = a->step % r->cfg.replicas;
-	bool placing = a->step < r->cfg.replicas;
+	struct rmnic_remote_slab *s;
 
-	if (placing && !choose(r, a, n)) {
-		a->used = false;
+	if (!r->gone)
 		return false;
-	}
-	memset(call, 0, sizeof(*call));
-	call->peer = a->peer[n];
-	call->arg = a;
-	call->rpn = a->slab * r->state.slab_pages;
-	call->deadline = rmnic_env_now(&r->cfg.env) + STEP_NS;
-	call->done = alloc_done;
-	call->idle = alloc_idle;
-	if (placing) {
-		a->body.slab = rmnic_le64_put(a->slab);
-		a->body.pages = rmnic_le32_put(r->state.slab_pages);
-		call->type = RMNIC_RMP_ALLOC;
-		call->body = &a->body;
-		call->body_len = sizeof(a->body);
-	} else {
-		call->type = RMNIC_RMP_RECORD_VIEW;
-		call->handle = rmnic_le64_get(a->view.member[n].handle);
-		call->store_id = rmnic_le64_get(a->view.member[n].store_id);
-		call->body = &a->view;
-		call->body_len = sizeof(a->view);
-	}
-	a->again = false;
-	if (!rmnic_rmp_client_submit(r->client, call))
-		a->used = false;
-	return a->used;
+	do {
+		if (++r->cursor >= r->state.nslabs)
+			r->cursor = 0;
+		s = &r->slabs[r->cursor];
+	} while (!s->gone);
+	s->gone = false;
+	r->gone--;
+	/* Its server may have left again meanwhile: then it is looked at when it returns. */
+	if (proved_empty(r, s))
+		lose_slab(r, r->cursor);
+	if (!r->gone)
+		rmnic_remote_reserve(r);
+	return r->gone;
 }
 
-static void allocated(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
+static void look_for_loss(struct rmnic_remote *r, const struct rmnic_peer_info *info)
 {
-	struct rmnic_rmp_member *m = &a->view.member[a->step];
-	struct rmnic_rmp_allocated out;
-	struct rmnic_peer_info info;
+	uint64_t gone = 0;
 
-	memcpy(&out, a->call.reply, sizeof(out));
-	rmnic_rmp_client_peer(r->client, a->peer[a->step], &info);
-	memcpy(m->server, info.uuid, 16);
-	m->store_id = rmnic_le64_put(info.store_id);
-	m->handle = out.handle;
-	r->peers[a->peer[a->step]].free_pages = rmnic_le64_get(out.free_pages);
-}
+	for (uint64_t i = 0; i < r->state.nslabs; i++) {
+		struct rmnic_remote_slab *s = &r->slabs[i];
+		bool here = false;
 
-/* Every slab has members, and their servers were met, or have had time enough to answer. */
-static void check_ready(struct rmnic_remote *r)
-{
-	if (r->slabs_ready < r->state.nslabs)
-		return;
-	if (rmnic_env_now(&r->cfg.env) < r->grace_until)
-		for (uint64_t i = 0; i < r->state.nslabs; i++)
-			for (unsigned int k = 0; k < r->slabs[i].members; k++)
-				if (rmnic_remote_peer_of(r, &r->slabs[i], k) == RMNIC_NO_PEER)
-					return;
-	rmnic_remote_move(r, RMNIC_REMOTE_READY);
-}
-
-/* Every member has the slab and the view: from now on it is the truth (RULES A4). */
-static void publish(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
-{
-	struct rmnic_state_view v = { .view = a->view.view, .members = a->view.members };
-
-	memcpy(v.member, a->view.member, sizeof(v.member));
-	rmnic_state_view_set(&r->state, a->slab, &v);
-	use_view(r, a->slab, &v);
-	a->used = false;
-	check_ready(r);
-}
-
-static void alloc_done(struct rmnic_rmp_call *call)
-{
-	struct rmnic_remote_alloc *a = call->arg;
-	struct rmnic_remote *r = a->store;
-
-	a->again = true;
-	switch (call->status) {
-	case RMNIC_RMP_S_OK:
-		if (call->type == RMNIC_RMP_ALLOC) {
-			if (call->reply_len != sizeof(struct rmnic_rmp_allocated))
-				a->again = false;
-			else
-				allocated(r, a);
+		for (unsigned int k = 0; k < s->members; k++)
+			here |= !memcmp(s->member[k].server, info->uuid, 16) &&
+				rmnic_le64_get(s->member[k].store_id) != info->store_id;
+		gone += here;
+		if (here && !s->gone && proved_empty(r, s)) {
+			s->gone = true;
+			r->gone++;
 		}
-		a->step++;
-		break;
-	case RMNIC_RMP_S_NO_SPACE:
-	case RMNIC_RMP_S_QUOTA:
-	case RMNIC_RMP_S_DRAINING:
-		r->peers[call->peer].full = true;
-		break; /* the same step at another server */
-	case RMNIC_RMP_S_FENCED:
-		a->again = false;
-		rmnic_remote_move(r, RMNIC_REMOTE_FENCED);
-		break;
-	default:
-		/* What was reserved on the way is found by LIST, or ends with its lease. */
-		a->again = false;
 	}
-	if (a->step == 2 * r->cfg.replicas)
-		publish(r, a);
-	else if (!a->again)
-		a->used = false;
-}
-
-static void alloc_idle(struct rmnic_rmp_call *call)
-{
-	struct rmnic_remote_alloc *a = call->arg;
-
-	if (a->used && a->again)
-		alloc_step(a->store, a);
-	rmnic_remote_reserve(a->store);
-}
-
-/* Whether another step is under way for the slab. */
-static bool reserving(const struct rmnic_remote *r, uint64_t slab)
-{
-	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++)
-		if (r->allocs[i].used && r->allocs[i].slab == slab)
-			return true;
-	return false;
-}
-
-/* Moves next_slab to one without members that nobody sees to. False: there is none. */
-static bool find_slab(struct rmnic_remote *r)
-{
-	for (uint64_t i = 0; i < r->state.nslabs; i++, r->next_slab++) {
-		if (r->next_slab >= r->state.nslabs)
-			r->next_slab = 0;
-		if (!r->slabs[r->next_slab].members && !reserving(r, r->next_slab))
-			return true;
-	}
-	return false;
-}
-
-static bool all_full(const struct rmnic_remote *r)
-{
-	struct rmnic_peer_info info;
-	uint32_t ready = 0;
-
-	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
-		rmnic_rmp_client_peer(r->client, i, &info);
-		if (info.state == RMNIC_PEER_READY && !r->peers[i].full)
-			return false;
-		ready += info.state == RMNIC_PEER_READY;
-	}
-	return ready >= r->cfg.replicas;
-}
-
-void rmnic_remote_reserve(struct rmnic_remote *r)
-{
-	bool busy = false;
-
-	if (r->slabs_ready == r->state.nslabs && r->status == RMNIC_REMOTE_STARTING) {
-		check_ready(r);
-		return;
-	}
-	if (r->advancing || (r->status != RMNIC_REMOTE_STARTING && r->status != RMNIC_REMOTE_NO_SPACE))
-		return;
-	r->advancing = true;
-	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++) {
-		struct rmnic_remote_alloc *a = &r->allocs[i];
-
-		if (!a->used && a->call.state == RMNIC_CALL_IDLE && find_slab(r)) {
-			memset(a, 0, sizeof(*a));
-			a->store = r;
-			a->used = true;
-			a->slab = r->next_slab;
-			a->view.view = rmnic_le64_put(1);
-			a->view.members = (uint8_t)r->cfg.replicas;
-			alloc_step(r, a);
-		}
-		busy |= a->used;
-	}
-	r->advancing = false;
-	check_ready(r);
-	if (!busy && r->slabs_ready < r->state.nslabs && all_full(r))
-		rmnic_remote_move(r, RMNIC_REMOTE_NO_SPACE);
+	if (gone && r->cfg.server_empty)
+		r->cfg.server_empty(r->cfg.arg, info->uuid, gone);
 }
 
 void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer)
 {
+	struct rmnic_remote_holder *h;
 	struct rmnic_peer_info info;
 
 	rmnic_rmp_client_peer(r->client, peer, &info);
@@ -286,5 +244,12 @@ void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer)
 	rmnic_state_version_seen(&r->state, info.max_version);
 	r->peers[peer].full = false;
 	r->tell_after = 0;
+	h = holder_find(r, info.uuid);
+	if (h)
+		h->met = true;
+	if (r->status == RMNIC_REMOTE_DAMAGED)
+		return;
+	look_for_loss(r, &info);
+	rmnic_remote_sweep_at(r, peer, false);
 	rmnic_remote_reserve(r);
 }

@@ -6,6 +6,19 @@
 #include "engine/store_remote_internal.h"
 
 #define TIMEOUT_NS UINT64_C(20000000000)
+#define MEET_NS    UINT64_C(5000000000)
+
+const char *const rmnic_remote_status_names[RMNIC_REMOTE_STATUS_COUNT] = {
+	[RMNIC_REMOTE_STARTING] = "starting",
+	[RMNIC_REMOTE_READY] = "ready",
+	[RMNIC_REMOTE_GROWING] = "growing",
+	[RMNIC_REMOTE_NO_SPACE] = "no space",
+	[RMNIC_REMOTE_UNREACHABLE] = "unreachable",
+	[RMNIC_REMOTE_FENCED] = "fenced",
+	[RMNIC_REMOTE_DAMAGED] = "damaged",
+	[RMNIC_REMOTE_RELEASING] = "releasing",
+	[RMNIC_REMOTE_RELEASED] = "released",
+};
 
 static struct rmnic_remote *to_remote(const struct rmnic_store *store)
 {
@@ -14,8 +27,9 @@ static struct rmnic_remote *to_remote(const struct rmnic_store *store)
 
 void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to)
 {
-	/* Nothing comes after FENCED: this backend is not the device's any more. */
-	if (r->status == to || r->status == RMNIC_REMOTE_FENCED)
+	/* Nothing but the end comes after FENCED: this backend is not the device's any more. */
+	if (r->status == to || r->status == RMNIC_REMOTE_RELEASED ||
+	    (r->status >= RMNIC_REMOTE_FENCED && to < r->status))
 		return;
 	r->status = to;
 	if (r->cfg.status_changed)
@@ -41,9 +55,14 @@ static uint16_t remote_flush(struct rmnic_store *store)
 static bool remote_idle(struct rmnic_store *store)
 {
 	struct rmnic_remote *r = to_remote(store);
+	bool more;
 
+	if (r->status >= RMNIC_REMOTE_RELEASING)
+		return rmnic_remote_releasing(r);
 	rmnic_remote_reserve(r);
-	return rmnic_remote_tell(r);
+	rmnic_remote_sweep(r);
+	more = rmnic_remote_lose(r);
+	return rmnic_remote_tell(r) || more;
 }
 
 static void remote_counters(const struct rmnic_store *store, struct rmnic_store_counters *out)
@@ -63,6 +82,11 @@ static const struct rmnic_store_ops remote_ops = {
 	.settle = rmnic_remote_settle,
 };
 
+static uint64_t slabs_of(const struct rmnic_remote *r, uint64_t pages)
+{
+	return pages / r->state.slab_pages + (pages % r->state.slab_pages != 0);
+}
+
 static bool get_memory(struct rmnic_remote *r)
 {
 	const struct rmnic_env *env = &r->cfg.env;
@@ -76,7 +100,8 @@ static bool get_memory(struct rmnic_remote *r)
 	r->writing = env->ops->alloc(env->arg, sizeof(*r->writing) * r->buckets);
 	r->copies = env->ops->alloc(env->arg, (size_t)RMNIC_PAGE_SIZE * r->cfg.max_ops);
 	r->tell = env->ops->alloc(env->arg, (r->state.npages / 64 + 1) * sizeof(uint64_t));
-	return r->slabs && r->peers && r->ops && r->writing && r->copies && r->tell;
+	r->holders = env->ops->alloc(env->arg, sizeof(*r->holders) * RMNIC_REMOTE_HOLDERS);
+	return r->slabs && r->holders && r->peers && r->ops && r->writing && r->copies && r->tell;
 }
 
 static void set_up(struct rmnic_remote *r)
@@ -93,6 +118,8 @@ static void set_up(struct rmnic_remote *r)
 	}
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		r->peers[i].free_pages = UINT64_MAX;
+	r->slabs_want = slabs_of(r, r->cfg.reserve);
+	r->meet_until = rmnic_env_now(&r->cfg.env) + r->cfg.meet_ns;
 	for (uint64_t rpn = 0; rpn < r->state.npages; rpn++) {
 		uint64_t word = rmnic_state_page(&r->state, rpn);
 
@@ -110,7 +137,7 @@ static const char *make_client(struct rmnic_remote *r)
 		.epoch = rmnic_le32_get(r->state.hdr->epoch),
 		.max_peers = r->cfg.max_peers,
 		.max_calls = r->cfg.max_ops * (RMNIC_MEMBERS + 1) + RMNIC_REMOTE_ALLOCS +
-			     RMNIC_REMOTE_FREES * RMNIC_MEMBERS,
+			     RMNIC_REMOTE_FREES * RMNIC_MEMBERS + 1,
 		.max_mtu = r->cfg.max_mtu,
 		.rx_budget = r->cfg.rx_budget,
 		.arg = r,
@@ -137,15 +164,21 @@ struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *
 	r->cfg = *cfg;
 	if (!r->cfg.timeout_ns)
 		r->cfg.timeout_ns = TIMEOUT_NS;
+	if (!r->cfg.meet_ns)
+		r->cfg.meet_ns = MEET_NS;
 	if (!cfg->replicas || cfg->replicas > RMNIC_MEMBERS || !cfg->max_ops ||
 	    cfg->max_ops > 4096 || !cfg->max_peers || cfg->replicas > cfg->max_peers)
 		*why = "replicas, page operations or servers are out of range";
 	else if ((*why = rmnic_state_attach(&r->state, cfg->state, cfg->state_size,
 					    cfg->device)) != NULL)
 		;
+	else if (cfg->reserve > r->state.npages)
+		*why = "the device wants more pages than its state block has";
 	else if (!get_memory(r))
 		*why = "no memory for the pages on their way";
 	else if ((*why = make_client(r)) == NULL) {
+		if (!r->cfg.reserve)
+			r->cfg.reserve = r->state.npages;
 		set_up(r);
 		if (!rmnic_remote_slabs_load(r))
 			r->status = RMNIC_REMOTE_DAMAGED;
@@ -168,6 +201,7 @@ void rmnic_store_remote_destroy(struct rmnic_store *store)
 	env.ops->free(env.arg, r->copies);
 	env.ops->free(env.arg, r->writing);
 	env.ops->free(env.arg, r->ops);
+	env.ops->free(env.arg, r->holders);
 	env.ops->free(env.arg, r->peers);
 	env.ops->free(env.arg, r->slabs);
 	env.ops->free(env.arg, r);
@@ -191,4 +225,38 @@ enum rmnic_remote_status rmnic_store_remote_status(const struct rmnic_store *sto
 const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmnic_store *store)
 {
 	return &to_remote(store)->remote;
+}
+
+bool rmnic_store_remote_reserve(struct rmnic_store *store, uint64_t pages)
+{
+	struct rmnic_remote *r = to_remote(store);
+
+	if (pages > r->state.npages)
+		return false;
+	rmnic_remote_want(r, slabs_of(r, pages));
+	return true;
+}
+
+bool rmnic_store_remote_missing(const struct rmnic_store *store, uint8_t server[16])
+{
+	const struct rmnic_remote_holder *h = rmnic_remote_missing(to_remote(store));
+
+	if (h)
+		memcpy(server, h->uuid, 16);
+	return h != NULL;
+}
+
+uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store)
+{
+	const struct rmnic_remote *r = to_remote(store);
+	uint64_t due = rmnic_rmp_client_deadline(r->client);
+	uint64_t tell = rmnic_remote_tell_due(r), own = UINT64_MAX;
+
+	if (r->status == RMNIC_REMOTE_NO_SPACE || r->status == RMNIC_REMOTE_RELEASING)
+		own = r->retry_at;
+	else if (r->status == RMNIC_REMOTE_STARTING || r->status == RMNIC_REMOTE_GROWING)
+		own = r->meet_until > rmnic_env_now(&r->cfg.env) ? r->meet_until : UINT64_MAX;
+	if (own < due)
+		due = own;
+	return tell < due ? tell : due;
 }

@@ -4,7 +4,9 @@
  *
  * store_remote.c   creation, the store's operations, looking in
  * remote_page.c    one page out or in, across the members of its slab's view
- * remote_slab.c    finding members; reserving slabs
+ * remote_slab.c    views: whose slabs are where, and which servers were met
+ * remote_reserve.c finding a place for slabs
+ * remote_sweep.c   giving slabs back to servers
  * remote_free.c    telling members which pages were freed
  */
 #ifndef RMNIC_ENGINE_STORE_REMOTE_INTERNAL_H
@@ -17,12 +19,15 @@
 #define RMNIC_NO_PEER UINT16_MAX
 #define RMNIC_REMOTE_ALLOCS 8
 #define RMNIC_REMOTE_FREES  4
+#define RMNIC_REMOTE_HOLDERS 256
 #define RMNIC_MEMBERS       RMNIC_RMP_MAX_MEMBERS
 
 /* A slab's view as it is used: a checked copy of the state block's row. */
 struct rmnic_remote_slab {
 	uint8_t members; /* 0: none yet */
 	uint8_t syncing;
+	bool gone;       /* every member is proved empty: its pages are still to be called LOST */
+	uint32_t attempts; /* to find members that came to nothing half way */
 	uint16_t peer[RMNIC_MEMBERS]; /* RMNIC_NO_PEER: not met yet */
 	struct rmnic_rmp_member member[RMNIC_MEMBERS];
 };
@@ -77,6 +82,30 @@ struct rmnic_remote_free {
 struct rmnic_remote_peer {
 	uint64_t free_pages; /* as it said last; UINT64_MAX: never */
 	bool full;
+	bool sweep; /* what it has of the device is to be looked through */
+	bool own;   /* with what this backend allocated: nothing is allocated meanwhile */
+};
+
+/* A server that rows name. */
+struct rmnic_remote_holder {
+	uint8_t uuid[16];
+	uint64_t slabs; /* that it is a member of */
+	bool met;       /* it sealed this epoch once */
+	bool owes;      /* RELEASING: was not told yet */
+};
+
+/* One server at a time is asked what it has and told what to release. */
+struct rmnic_remote_sweep {
+	bool used;     /* a call is under way */
+	bool closing;  /* it is the last one */
+	uint32_t peer;
+	uint32_t n;    /* handles still to release */
+	uint64_t cursor;
+	bool more;     /* behind the cursor */
+	uint64_t store_id;
+	uint64_t handle[RMNIC_RMP_MAX_LIST];
+	struct rmnic_rmp_list body;
+	struct rmnic_rmp_call call;
 };
 
 struct rmnic_remote {
@@ -97,10 +126,18 @@ struct rmnic_remote {
 	uint64_t tell_count;
 	uint64_t tell_cursor;
 	uint64_t tell_after;  /* ns */
-	uint64_t grace_until; /* ns: how long to wait for servers that rows name */
+	uint64_t meet_until;  /* ns: how long servers may take to answer */
+	uint64_t retry_at;    /* ns: NO_SPACE: when to look again; RELEASING: when to give up */
+	uint64_t slabs_want;
 	uint64_t slabs_ready;
 	uint64_t next_slab;   /* to reserve */
+	uint64_t gone;        /* slabs with that mark */
+	uint64_t cursor;      /* where giving up slabs, or clearing rows, goes on */
 	bool advancing;
+	bool served;          /* was READY once */
+	struct rmnic_remote_holder *holders;
+	uint32_t nholders;
+	struct rmnic_remote_sweep sweep;
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
 	struct rmnic_store_counters counters;
@@ -124,10 +161,39 @@ void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n);
 bool rmnic_remote_slabs_load(struct rmnic_remote *r);
 /* The member's server, if it has been met. */
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *slab, unsigned int i);
-/* Reserves more slabs, as far as that is possible now. */
-void rmnic_remote_reserve(struct rmnic_remote *r);
+/* From now on the slab's members are those of view. */
+void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *view);
+/* The row names nobody any more (STATE-17). */
+void rmnic_remote_view_clear(struct rmnic_remote *r, uint64_t slab);
+/* Whether any page of the slab was ever written or freed. */
+bool rmnic_remote_slab_used(const struct rmnic_remote *r, uint64_t slab);
+/* Calls the pages of one slab that is gone LOST. True: there are more such slabs. */
+bool rmnic_remote_lose(struct rmnic_remote *r);
+/* Whether a row names this slab of a server's. */
+bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8_t server[16],
+			uint64_t store_id, uint64_t handle);
+/* A server that rows name and that was not met; NULL: there is none. */
+const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r);
 /* A server became known, or came back. */
 void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer);
+
+/* --- remote_reserve.c -------------------------------------------------------------------- */
+
+/* Reserves more slabs, as far as that is possible now, and says how far it is. */
+void rmnic_remote_reserve(struct rmnic_remote *r);
+/* Wants slabs in all from now on. */
+void rmnic_remote_want(struct rmnic_remote *r, uint64_t slabs);
+/* Whether a place is being found for some slab. */
+bool rmnic_remote_reserving(const struct rmnic_remote *r);
+
+/* --- remote_sweep.c ---------------------------------------------------------------------- */
+
+/* The server is to be asked what it has. own: also of what this backend allocated. */
+void rmnic_remote_sweep_at(struct rmnic_remote *r, uint32_t peer, bool own);
+/* Goes on with that. */
+void rmnic_remote_sweep(struct rmnic_remote *r);
+/* RELEASING: one step. True: there is more that could be done now. */
+bool rmnic_remote_releasing(struct rmnic_remote *r);
 
 /* --- remote_free.c ----------------------------------------------------------------------- */
 
@@ -136,5 +202,7 @@ void rmnic_remote_tell_add(struct rmnic_remote *r, uint64_t rpn);
 void rmnic_remote_tell_drop(struct rmnic_remote *r, uint64_t rpn);
 /* Tells members some more. True: there is more that could be told now. */
 bool rmnic_remote_tell(struct rmnic_remote *r);
+/* When to try that at the latest; UINT64_MAX: no time. */
+uint64_t rmnic_remote_tell_due(const struct rmnic_remote *r);
 
 #endif /* RMNIC_ENGINE_STORE_REMOTE_INTERNAL_H */

@@ -27,6 +27,30 @@ static bool know_page(const uint64_t *page, uint64_t *content)
 	return !memcmp(page, want, sizeof(want));
 }
 
+/* Remembers which stores a page is in that was just acknowledged. */
+static void remember(struct sim *s, uint64_t rpn)
+{
+	struct rmnic_state_block block;
+	struct rmnic_state_view v;
+
+	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
+	    !rmnic_state_view_get(&block, rpn / CLUSTER_SLAB, &v))
+		abort();
+	for (unsigned int i = 0; i < 4; i++)
+		s->model.pages[rpn].held[i] = i < v.members ? v.member[i].store_id : 0;
+}
+
+/* Whether no server has one of those stores any more. */
+static bool may_be_lost(const struct sim *s, uint64_t rpn)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		for (unsigned int k = 0; k < s->w.nservers; k++)
+			if (s->w.servers[k].store && s->model.pages[rpn].held[i] &&
+			    s->w.servers[k].store->store_id == s->model.pages[rpn].held[i])
+				return false;
+	return s->model.pages[rpn].held[0] != 0;
+}
+
 /* Members of the page's view whose server still has the store that the view names. */
 static unsigned int living(struct sim *s, uint64_t rpn)
 {
@@ -88,7 +112,7 @@ static bool excused(struct sim *s, const struct sim_op *o)
 	case RMNIC_SC_INDETERMINATE:
 		return !o->out && s->model.pages[o->op.rpn].unknown;
 	case RMNIC_SC_LOST:
-		return !o->out && alive == 0;
+		return !o->out && may_be_lost(s, o->op.rpn);
 	default:
 		return false;
 	}
@@ -124,6 +148,8 @@ static void end(struct sim *s, struct sim_op *o)
 	}
 	if (o->out) {
 		model_written(&s->model, o->op.rpn, o->content, ok);
+		if (ok)
+			remember(s, o->op.rpn);
 		if (!ok && !hopeless) { /* the driver redrives it */
 			model_write(&s->model, o->op.rpn, o->content);
 			o->again = s->w.net.now + 5 * MS;

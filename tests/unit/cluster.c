@@ -180,7 +180,7 @@ bool cluster_step(struct cluster *w, uint64_t until)
 	settle(w);
 	packet = memnet_next(&w->net);
 	if (w->store)
-		timer = rmnic_rmp_client_deadline(rmnic_store_remote_client(w->store));
+		timer = rmnic_store_remote_deadline(w->store);
 	if (packet > until && timer > until) {
 		w->net.now = until;
 		return false;

@@ -10,7 +10,7 @@
 #include "engine/env.h"
 
 #define MEMNET_ENDS    64
-#define MEMNET_PACKETS 4096
+#define MEMNET_PACKETS 8192
 #define MEMNET_BYTES   9408
 
 struct memnet;
