@@ -3,12 +3,12 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-run: ## boot a guest, page it to remote memory, verify, print; GUEST_KERNEL= RAM= WORKING_SET= PEERS=1
-	@scripts/setup base driver guest qemu
+run: ## boot a guest, page it to remote memory, verify, print; REMOTE=0 GUEST_KERNEL= RAM= WORKING_SET= PEERS=1
+	@scripts/setup base backend driver guest qemu
 	@scripts/run
 
-shell: ## the same guest with a shell (exit or ^A x leaves it); GUEST_KERNEL= RAM= SMP=
-	@scripts/setup base driver guest qemu
+shell: ## the same guest with a shell (exit or ^A x leaves it); REMOTE=0 GUEST_KERNEL= RAM= SMP=
+	@scripts/setup base backend driver guest qemu
 	@scripts/shell
 
 test: ## every test; last line 'N passed, N failed, N skipped'

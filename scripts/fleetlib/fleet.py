@@ -49,6 +49,11 @@ class Server:
     def ask(self, command, **arguments):
         return ask(self.control, command, **arguments)
 
+    def received(self):
+        """Pages it was sent and has stored, since it started: given back ones are counted too."""
+        pages = self.ask("stats")["pages_written"]
+        return {"address": f"{self.address}:{PORT}", "pages": pages, "bytes": pages * 4096}
+
 
 class Fleet:
     """
@@ -122,6 +127,12 @@ class Fleet:
 
     def ask(self, command, **arguments):
         return ask(self.control, command, **arguments)
+
+    def wire(self):
+        """Where the pages went, and what that took, since the fleet started."""
+        stats = self.ask("stats")
+        return {"servers": [server.received() for server in self.servers],
+                "wire": {key: stats[key] for key in ("retransmits", "segments", "crc_errors")}}
 
     def children(self):
         return [child for child in [self.backend] + [server.child for server in self.servers] if child]

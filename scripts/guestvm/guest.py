@@ -15,13 +15,15 @@ HEARTBEAT_S = 20
 class Guest:
     """run() gives the job's exit status, or a text that says why there is none."""
 
-    def __init__(self, log_dir, nonce, timeout, say, interactive=False):
+    def __init__(self, log_dir, nonce, timeout, say, interactive=False, zeroing_needed=False):
         self.log_dir = log_dir
         self.nonce = nonce
         self.interactive = interactive   # the console is this terminal, QEMU's from start to end
         self.deadline = time.monotonic() + timeout
         self.timeout = timeout
         self.say = say
+        self.zeroing_needed = zeroing_needed
+        self.refused = None              # why the guest was ended by us
         self.status = None               # of the job, once PID 1 has reported it
         self.booted = None
         self.event_deadline = None
@@ -50,7 +52,7 @@ class Guest:
 
     def _follow(self):
         """Until QEMU closes its end of everything, or the time is up."""
-        while self.selector.get_map():
+        while self.selector.get_map() and not self.refused:
             now = time.monotonic()
             if now >= self.deadline:
                 return f"no end within {self.timeout} s; the last line on its console: {self.last_line!r}"
@@ -63,6 +65,8 @@ class Guest:
             wait = min(self.event_deadline or self.deadline, self.deadline, now + 1) - now
             for key, _ in self.selector.select(max(wait, 0)):
                 self._readable(key)
+        if self.refused:
+            return self.refused
         code = self.vm.process.wait()
         if self.status is not None:
             return self.status
@@ -108,6 +112,9 @@ class Guest:
         elif verb == "boot":
             self.booted = rest
             self._log("boot", rest)
+            if self.zeroing_needed and not rest.endswith("init_on_alloc=on"):
+                self.refused = ("the guest's kernel runs without init_on_alloc=1: TCG would execute stale code from "
+                                "pages that a backend process has written; take init_on_alloc=0 away, or use KVM")
         elif verb == "exit":
             status, _, nonce = rest.partition(" ")
             if nonce == self.nonce and status.isdigit():
