@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon/config.h - the settings of rmnicd; what they mean is said in config.c's table.
+ */
+#ifndef RMNIC_DAEMON_CONFIG_H
+#define RMNIC_DAEMON_CONFIG_H
+
+#include "common/conf.h"
+
+#define RMNIC_MAX_SERVERS 64
+#define RMNIC_MAX_DEVICES 256
+#define RMNIC_MAX_LCORES  32
+
+struct rmnic_config {
+	const char *socket;  /* NULL: the default */
+	const char *control; /* NULL: the default */
+	struct rmnic_conf_list ports;   /* of struct rmnic_conf_port */
+	struct rmnic_conf_list servers; /* of struct rmnic_conf_server */
+	uint64_t lcores;
+	const char *cpus;
+	int poll; /* enum rmnic_poll_mode */
+	uint64_t replicas;
+	uint64_t udp_port;
+	uint64_t max_devices;
+	bool no_huge;
+	uint64_t memory_mib;
+	const char *token_file;
+	const char *metrics_file;
+	uint64_t metrics_interval_ms;
+	uint64_t reserve_timeout_ms;
+	uint64_t command_timeout_ms;
+	int log_level;
+	const char *servers_file;
+};
+
+extern const struct rmnic_conf_program rmnic_config_program;
+
+#endif /* RMNIC_DAEMON_CONFIG_H */

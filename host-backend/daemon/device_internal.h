@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon/device_internal.h - what the files of a device share.
+ *
+ * device.c      control thread: creation, requests, the end
+ * device_work.c worker: executing requests, the poll round
+ * device_look.c looking in
+ * host.c        what the engine asks of its host
+ */
+#ifndef RMNIC_DAEMON_DEVICE_INTERNAL_H
+#define RMNIC_DAEMON_DEVICE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "daemon/backend.h"
+#include "daemon/device.h"
+#include "engine/device.h"
+#include "engine/le.h"
+#include "engine/state_block.h"
+#include "engine/store_remote.h"
+#include "user/memory.h"
+
+enum rmnic_vdev_request_kind {
+	RMNIC_VDEV_NONE,
+	RMNIC_VDEV_ATTACH, /* meet the servers, reserve */
+	RMNIC_VDEV_MEM_ADD,
+	RMNIC_VDEV_MEM_DEL,
+	RMNIC_VDEV_KICK,
+	RMNIC_VDEV_CALL,
+	RMNIC_VDEV_ENABLE,
+	RMNIC_VDEV_RESET,
+	RMNIC_VDEV_STOP,
+	RMNIC_VDEV_START,
+	RMNIC_VDEV_CAPACITY,
+	RMNIC_VDEV_STATS,
+	RMNIC_VDEV_DETACH,
+	RMNIC_VDEV_RELEASE, /* slabs go back to the servers */
+	RMNIC_VDEV_CLOSE,   /* off the worker */
+	RMNIC_VDEV_KINDS
+};
+
+/* What the control thread asks of the worker, and the answer; one at a time. */
+struct rmnic_vdev_request {
+	struct rmnic_msg msg; /* first: there and back */
+	enum rmnic_vdev_request_kind kind;
+	union {
+		struct rmnic_guest_region region; /* MEM_ADD; MEM_DEL: address and size, then what to unmap */
+		int fd;                           /* KICK: new, then old */
+		struct {
+			uint16_t first, count;
+			int fds[RMNIC_USER_MAX_FDS]; /* new, then old */
+		} call;
+		struct rmnic_user_enable enable;
+		uint32_t drain_ms;
+		uint64_t pages;
+	};
+	/* The worker's, while it is pending. */
+	uint64_t deadline; /* ns */
+	unsigned int step;
+	struct rmnic_vdev_reply reply;
+};
+
+/* A notice of the worker: posted again only after the control thread has run it. */
+struct rmnic_vdev_notice {
+	struct rmnic_msg msg;
+	atomic_bool posted;
+};
+
+struct rmnic_vdev {
+	/* Set when it is made. */
+	struct rmnic_backend *backend;
+	struct rmnic_worker *worker;
+	unsigned int slot;
+	struct rmnic_user_device conf;
+	struct rmnic_user_state state;
+	struct rmnic_state_block block;
+	struct rmnic_store *store;
+	struct rmnic_rmp_client *client;
+	struct rmnic_udp_socket *socket;
+	char label[80]; /* for logs */
+
+	/* The control thread's. */
+	const struct rmnic_vdev_ops *ops;
+	void *arg;
+	int pid;
+	bool busy;        /* a request of the owner's is under way */
+	bool opened;      /* on the worker: needs a CLOSE */
+	bool detached;    /* no guest memory is mapped, and none will be */
+	bool detaching;   /* the owner waits for that */
+	bool ending, release;
+	bool released;
+	bool fresh;
+	struct rmnic_vdev_request request;
+
+	/* The worker's, from ATTACH to CLOSE. */
+	struct rmnic_dev *dev;
+	struct rmnic_guest_memory memory;
+	bool listening;   /* what the network brings is for the client */
+	int kick;
+	int *calls;       /* a vector's eventfd, or -1 */
+	struct rmnic_vdev_request *pending; /* one that takes its time */
+	bool serving;     /* the engine may be polled */
+	bool enabled;     /* ENABLE came, no RESET since */
+	bool stopped;     /* STOP came, no START since */
+	bool fatal;
+	bool lost;        /* FENCED or DAMAGED: not served any more */
+	bool lost_told;
+	bool asleep;      /* NEED_WAKEUP is set */
+	struct rmnic_dev_enabling enabling;
+	uint64_t no_vector; /* USER-13 */
+	uint32_t npeers;
+	struct rmnic_conf_address peers[RMNIC_MAX_SERVERS];
+
+	/* Between both. */
+	atomic_bool give_up; /* the pending request is to end now */
+	struct rmnic_vdev_notice fatal_notice, lost_notice; /* to the control thread */
+	struct rmnic_vdev_notice poke;                      /* to the worker: look at give_up */
+	uint32_t fatal_error, fatal_generation; /* written before the notice is posted */
+};
+
+/* --- device_work.c, in the worker ---------------------------------------------------------- */
+
+/* Runs a request; it goes back when it has ended. */
+void rmnic_vdev_work(struct rmnic_msg *msg);
+/* A datagram for the device's client. */
+void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx);
+/* One round: true when something was done. */
+bool rmnic_vdev_poll(struct rmnic_vdev *v);
+/* After RX was drained (RMP-29). */
+bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now);
+/* NEED_WAKEUP, and a last look. False: there is work. */
+bool rmnic_vdev_sleep(struct rmnic_vdev *v);
+void rmnic_vdev_wake(struct rmnic_vdev *v);
+uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v);
+/* The store's status changed. */
+void rmnic_vdev_status(void *arg);
+
+/* Adds a server to the client. False: there are too many. */
+bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server);
+/* Whether a slab of the device is on it. */
+bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer);
+void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer);
+
+/* --- device.c -------------------------------------------------------------------------------- */
+
+/* A request is back in the control thread. */
+void rmnic_vdev_back(struct rmnic_msg *msg);
+void rmnic_vdev_notify(struct rmnic_vdev *v, struct rmnic_vdev_notice *notice);
+static inline const char *rmnic_vdev_label(const struct rmnic_vdev *v)
+{
+	return v->label;
+}
+
+/* --- host.c ---------------------------------------------------------------------------------- */
+
+extern const struct rmnic_host_ops rmnic_vdev_host_ops; /* host: the struct rmnic_vdev */
+extern const struct rmnic_env_ops rmnic_vdev_env_ops;
+
+#endif /* RMNIC_DAEMON_DEVICE_INTERNAL_H */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Looking into a device from outside of its worker. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/device_internal.h"
+
+void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->uuid, v->conf.uuid, sizeof(out->uuid));
+	snprintf(out->name, sizeof(out->name), "%.32s", v->conf.name);
+	snprintf(out->serial, sizeof(out->serial), "%.32s", v->conf.serial);
+	out->epoch = rmnic_le32_get(v->conf.epoch);
+	out->capacity = rmnic_le64_get(v->conf.capacity);
+	out->max_capacity = rmnic_le64_get(v->conf.max_capacity);
+	out->max_qpairs = rmnic_le16_get(v->conf.max_qpairs);
+	out->worker = rmnic_worker_index(v->worker);
+	out->lcore = rmnic_worker_lcore(v->worker);
+	out->pid = v->pid;
+}
+
+void rmnic_vdev_pid_set(struct rmnic_vdev *v, int pid)
+{
+	v->pid = pid;
+}
+
+const struct rmnic_state_block *rmnic_vdev_block(const struct rmnic_vdev *v)
+{
+	return &v->block;
+}
+
+struct look {
+	struct rmnic_vdev *v;
+	struct rmnic_vdev_view *out;
+};
+
+static void look(void *arg)
+{
+	struct look *l = arg;
+	struct rmnic_vdev *v = l->v;
+	struct rmnic_vdev_view *out = l->out;
+
+	out->counters = *rmnic_dev_counters(v->dev);
+	for (int i = 0; i < RMNIC_STAGE_COUNT; i++)
+		out->hist[i] = *rmnic_dev_hist(v->dev, (enum rmnic_stage)i);
+	v->store->ops->counters(v->store, &out->store);
+	out->remote = *rmnic_store_remote_counters(v->store);
+	out->client = *rmnic_rmp_client_counters(v->client);
+	out->status = rmnic_store_remote_status(v->store, &out->reserved);
+	out->npeers = v->npeers;
+	for (uint32_t i = 0; i < v->npeers; i++) {
+		out->peers[i].address = v->peers[i];
+		rmnic_rmp_client_peer(v->client, i, &out->peers[i].info);
+	}
+	out->no_vector = v->no_vector;
+	out->enabled = v->enabled;
+	out->stopped = v->stopped;
+	out->fatal = v->fatal;
+}
+
+void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out)
+{
+	struct look l = { v, out };
+
+	memset(out, 0, sizeof(*out));
+	rmnic_worker_call(v->worker, look, &l);
+}
