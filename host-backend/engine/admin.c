@@ -98,10 +98,9 @@ static struct result do_identify(struct rmnic_dev *dev, const struct rmnic_admin
 	return (struct result){ give(dev, rmnic_le64_get(sqe->addr)), 0 };
 }
 
-static struct result do_read_stats(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
+void rmnic_dev_stats(struct rmnic_dev *dev, struct rmnic_stats *st)
 {
 	const struct rmnic_counters *c = &dev->counters;
-	struct rmnic_stats *st = &dev->scratch.stats;
 	struct rmnic_store_counters sc;
 
 	dev->cfg.store->ops->counters(dev->cfg.store, &sc);
@@ -128,6 +127,11 @@ static struct result do_read_stats(struct rmnic_dev *dev, const struct rmnic_adm
 	st->wakeups = rmnic_le64_put(c->wakeups);
 	st->resets = rmnic_le64_put(c->resets);
 	st->fatal_errors = rmnic_le64_put(c->fatal_errors);
+}
+
+static struct result do_read_stats(struct rmnic_dev *dev, const struct rmnic_admin_sqe *sqe)
+{
+	rmnic_dev_stats(dev, &dev->scratch.stats);
 	return (struct result){ give(dev, rmnic_le64_get(sqe->addr)), 0 };
 }
 

@@ -137,6 +137,8 @@ uint64_t rmnic_dev_deadline(const struct rmnic_dev *dev);
 /* --- Looking in ---------------------------------------------------------------------- */
 
 const struct rmnic_counters *rmnic_dev_counters(struct rmnic_dev *dev);
+/* What READ_STATS gives the guest, for a host that is asked for it by somebody else. */
+void rmnic_dev_stats(struct rmnic_dev *dev, struct rmnic_stats *st);
 const struct rmnic_hist *rmnic_dev_hist(struct rmnic_dev *dev, enum rmnic_stage stage);
 /* For what only the host sees: a refused register access (REG-1, REG-2), a doorbell. */
 void rmnic_dev_bad_register(struct rmnic_dev *dev, uint64_t offset);

@@ -64,12 +64,15 @@ void rmnic_rmp_client_destroy(struct rmnic_rmp_client *c)
 uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 			      const struct rmnic_addr addr[RMNIC_LANES], const uint8_t *uuid)
 {
-	struct rmnic_peer *p;
+	struct rmnic_peer *p = c->peers;
 
-	if (c->npeers == c->cfg.max_peers)
+	while (p < c->peers + c->npeers && p->state != RMNIC_PEER_REMOVED)
+		p++;
+	if (p == c->peers + c->cfg.max_peers)
 		return UINT32_MAX;
-	p = &c->peers[c->npeers];
-	p->index = c->npeers++;
+	memset(p, 0, sizeof(*p));
+	p->index = (uint32_t)(p - c->peers);
+	c->npeers += p->index == c->npeers;
 	p->retry.kind = RMNIC_TIMER_PEER;
 	memcpy(p->addr, addr, sizeof(p->addr));
 	if (uuid) {
@@ -78,6 +81,22 @@ uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 	}
 	rmnic_peer_greet(c, p);
 	return p->index;
+}
+
+void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer)
+{
+	struct rmnic_peer *p = &c->peers[peer];
+
+	if (peer >= c->npeers || p->state == RMNIC_PEER_REMOVED)
+		return;
+	rmnic_peer_move(c, p, RMNIC_PEER_REMOVED);
+	rmnic_timer_cancel(&c->timers, &p->retry);
+	/* Who looks for the server by its uuid finds the one that it may become again. */
+	memset(p->uuid, 0, sizeof(p->uuid));
+	/* Those who wait for room behind another call are found here as well. */
+	for (uint32_t i = 0; i < c->nslots; i++)
+		if (c->slots[i] && c->slots[i]->peer == peer)
+			rmnic_call_finish(c, c->slots[i], RMNIC_CALL_UNREACHABLE);
 }
 
 /* --- Sending ---------------------------------------------------------------------------------- */
@@ -298,6 +317,7 @@ bool rmnic_rmp_client_submit(struct rmnic_rmp_client *c, struct rmnic_rmp_call *
 	int lane = rmnic_call_lane(call);
 
 	if (call->state != RMNIC_CALL_IDLE || !c->nfree || call->peer >= c->npeers ||
+	    p->state == RMNIC_PEER_REMOVED ||
 	    call->body_len > RMNIC_PAGE_SIZE)
 		return false;
 	enter(c, call);

@@ -86,7 +86,8 @@ enum rmnic_peer_state {
 	X(SEAL, "seal")                                                                 \
 	X(READY, "ready")                                                               \
 	X(REFUSED, "refused")   /* for good: version, token, or another server's uuid */ \
-	X(FENCED, "fenced")     /* for good: a newer epoch exists */
+	X(FENCED, "fenced")     /* for good: a newer epoch exists */                       \
+	X(REMOVED, "removed")   /* rmnic_rmp_client_remove(): an empty place */
 #define X(id, name) RMNIC_PEER_##id,
 	RMNIC_PEER_STATES(X)
 #undef X
@@ -145,6 +146,11 @@ void rmnic_rmp_client_destroy(struct rmnic_rmp_client *c);
  */
 uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 			      const struct rmnic_addr addr[RMNIC_LANES], const uint8_t *uuid);
+/*
+ * Forgets a server: calls to it end with UNREACHABLE, and its number may be given to another
+ * one. The caller has seen to it that nothing names it any more.
+ */
+void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer);
 void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 			   struct rmnic_peer_info *out);
 

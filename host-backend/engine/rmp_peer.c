@@ -84,7 +84,8 @@ static void refuse(struct rmnic_rmp_client *c, struct rmnic_peer *p, uint16_t wh
 void rmnic_peer_lost(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
 	if (p->state == RMNIC_PEER_HELLO || p->state == RMNIC_PEER_DOWN ||
-	    p->state == RMNIC_PEER_REFUSED || p->state == RMNIC_PEER_FENCED)
+	    p->state == RMNIC_PEER_REFUSED || p->state == RMNIC_PEER_FENCED ||
+	    p->state == RMNIC_PEER_REMOVED)
 		return;
 	rmnic_peer_greet(c, p);
 }

@@ -137,6 +137,41 @@ static void epoch__fenced(void **state)
 	assert_int_equal(peer_state(), RMNIC_PEER_FENCED);
 }
 
+/* What waits and what is under way ends; the place is used again, for the same server too. */
+static void remove__and_add_again(void **state)
+{
+	struct rmnic_addr addr[RMNIC_LANES];
+	struct rmnic_peer_info info;
+	struct probe_call p, q;
+
+	(void)state;
+	cluster_server_stop(&w, 0, true);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	make_call(&q, RMNIC_RMP_WRITE, 6, 9);
+	assert_true(rmnic_rmp_client_submit(client, &p.call));
+	assert_true(rmnic_rmp_client_submit(client, &q.call));
+	rmnic_rmp_client_remove(client, 0);
+	assert_true(p.done && q.done);
+	assert_int_equal(p.call.status, RMNIC_CALL_UNREACHABLE);
+	assert_int_equal(q.call.status, RMNIC_CALL_UNREACHABLE);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	assert_false(rmnic_rmp_client_submit(client, &p.call));
+	cluster_server_start(&w, 0);
+	pass_time(3000 * MS);
+	rmnic_rmp_client_peer(client, 0, &info);
+	assert_int_equal(info.state, RMNIC_PEER_REMOVED); /* nobody greets it */
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(info.uuid[i], 0);
+	addr[0] = addr[1] = w.net.ends[w.servers[0].end].addr;
+	addr[0].port = RMNIC_RMP_PORT_IN;
+	addr[1].port = RMNIC_RMP_PORT_OUT;
+	assert_int_equal(rmnic_rmp_client_add(client, addr, NULL), 0);
+	pass_time(100 * MS);
+	assert_int_equal(peer_state(), RMNIC_PEER_READY);
+	make_call(&p, RMNIC_RMP_READ, 5, 0);
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_ABSENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, client_rig_up, client_rig_down)
 
 int main(void)
@@ -147,6 +182,7 @@ int main(void)
 		TEST(hello__another_server),
 		TEST(hello__another_version),
 		TEST(epoch__fenced),
+		TEST(remove__and_add_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
