@@ -33,7 +33,8 @@ struct rmnic_memstore *rmnic_memstore_create(const struct rmnic_memstore_config 
 {
 	struct rmnic_memstore *ms;
 
-	if (!c->pages || !c->npages || c->npages <= c->slack || !c->max_slabs ||
+	if (!c->pages || !c->npages || c->npages <= c->slack || c->lent > c->npages ||
+	    (c->lent && c->lent <= c->slack) || !c->max_slabs ||
 	    c->max_slabs > SLOT_MASK || !c->max_devices || !c->slab_pages ||
 	    c->slab_pages > RMNIC_RMP_MAX_SLAB)
 		return NULL;
@@ -43,7 +44,9 @@ struct rmnic_memstore *rmnic_memstore_create(const struct rmnic_memstore_config 
 	ms->cfg = *c;
 	for (ms->buckets = 16; ms->buckets < c->max_slabs; ms->buckets *= 2)
 		;
-	ms->frames = rmnic_frames_create(&c->env, c->pages, c->npages, c->max_refs);
+	ms->lent = c->lent ? c->lent : c->npages;
+	ms->frames = rmnic_frames_create(&c->env, c->pages, c->npages, (uint32_t)ms->lent,
+					 c->max_refs);
 	ms->devices = get_memory(c, sizeof(*ms->devices) * c->max_devices);
 	ms->slabs = get_memory(c, sizeof(*ms->slabs) * c->max_slabs);
 	ms->meta = get_memory(c, sizeof(*ms->meta) * c->max_slabs * (size_t)c->slab_pages);
@@ -149,7 +152,7 @@ uint64_t rmnic_mem_free_pages(const struct rmnic_memstore *ms)
 {
 	uint64_t promised = ms->reserved + ms->cfg.slack;
 
-	return ms->draining || promised >= ms->cfg.npages ? 0 : ms->cfg.npages - promised;
+	return ms->draining || promised >= ms->lent ? 0 : ms->lent - promised;
 }
 
 /* RMP-17: every page of a slab is backed from the moment the slab exists. */
@@ -351,10 +354,40 @@ static bool reap(struct rmnic_memstore *ms, struct rmnic_mem_slab *s)
 	return true;
 }
 
+uint64_t rmnic_mem_lend(struct rmnic_memstore *ms, uint64_t pages)
+{
+	uint64_t least = ms->reserved + ms->cfg.slack + 1;
+	uint64_t most = rmnic_frames_total(ms->frames);
+
+	if (pages < least)
+		pages = least;
+	ms->lent = pages < most ? pages : most;
+	return ms->lent;
+}
+
+/* One granule that is too much. True: there may be another. */
+static bool give_memory_back(struct rmnic_memstore *ms)
+{
+	uint32_t g = RMNIC_FRAME_NONE;
+	bool keep = rmnic_frames_total(ms->frames) < ms->lent + RMNIC_FRAME_GRANULE;
+
+	if (!ms->cfg.discard)
+		return false;
+	/* What is promised keeps its memory: a page-out must not wait for the system. */
+	if (!keep)
+		g = rmnic_frames_take(ms->frames);
+	else if (rmnic_frames_touched(ms->frames) > ms->reserved + ms->cfg.slack +
+							    2ull * RMNIC_FRAME_GRANULE)
+		g = rmnic_frames_cool(ms->frames);
+	if (g != RMNIC_FRAME_NONE)
+		ms->cfg.discard(ms->cfg.arg, g, keep);
+	return g != RMNIC_FRAME_NONE;
+}
+
 bool rmnic_mem_idle(struct rmnic_memstore *ms)
 {
 	if (!ms->dying)
-		return false;
+		return give_memory_back(ms);
 	for (uint32_t i = 0; i < IDLE_PAGES; i++) {
 		struct rmnic_mem_slab *s = &ms->slabs[ms->scan];
 

@@ -15,14 +15,21 @@
 
 struct rmnic_memstore_config {
 	struct rmnic_env env;
-	void *pages;         /* npages * 4096 bytes, the caller's */
-	uint32_t npages;     /* frames */
+	void *pages;         /* npages * 4096 bytes of address space, the caller's */
+	uint32_t npages;     /* frames, at most */
+	uint32_t lent;       /* frames that are memory at the start; 0: all */
 	uint32_t slack;      /* frames never promised: for pages on their way in or out */
 	uint32_t slab_pages; /* most pages of a slab */
 	uint32_t max_slabs;  /* at most 1 << 20 */
 	uint32_t max_devices;
 	uint32_t max_refs;   /* datagrams under way that refer to frames */
 	uint32_t quota;      /* pages that one device may reserve; 0: no limit */
+	/*
+	 * About the granule's memory (engine/frame.h); called in the thread that serves. keep: it
+	 * stays in the pool, emptied; else it left the pool. NULL: memory is never given back.
+	 */
+	void (*discard)(void *arg, uint32_t granule, bool keep);
+	void *arg;
 };
 
 /* A page. vstate: version in bits 63:16, RMNIC_RMP_PAGE_* in bits 15:0. */
@@ -75,6 +82,7 @@ struct rmnic_memstore {
 	uint64_t store_id;   /* of this memory's contents */
 	uint64_t generation; /* upper part of the next handle */
 	uint64_t reserved, stored;
+	uint64_t lent;       /* pages that the pool is to have; it may have more for a while */
 	bool draining;
 };
 
@@ -114,7 +122,12 @@ void rmnic_mem_free(struct rmnic_memstore *ms, struct rmnic_mem_slab *slab, uint
 /* Records a view newer than the one recorded; STALE: it is not. */
 uint16_t rmnic_mem_record_view(struct rmnic_mem_slab *slab, const struct rmnic_rmp_view *view);
 
-/* Gives pages of released slabs back. Bounded; true: there is more. */
+/*
+ * Sets how many pages are lent: fewer than before leave the pool as they become free, more must
+ * have been added to it (ms->frames). Never below what is promised; gives what it is from now on.
+ */
+uint64_t rmnic_mem_lend(struct rmnic_memstore *ms, uint64_t pages);
+/* Gives pages of released slabs back, and memory to the system. Bounded; true: there is more. */
 bool rmnic_mem_idle(struct rmnic_memstore *ms);
 /* Releases all slabs of a device: its lease ran out, or its owner said so. */
 void rmnic_mem_device_drop(struct rmnic_memstore *ms, uint32_t device);

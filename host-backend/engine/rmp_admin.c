@@ -204,7 +204,7 @@ static void stat(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	const struct rmnic_memstore *ms = s->cfg.store;
 	const struct rmnic_mem_device *d = &ms->devices[call->session->device];
 	const struct rmnic_rmp_stat out = {
-		.pages_total = rmnic_le64_put(ms->cfg.npages),
+		.pages_total = rmnic_le64_put(ms->lent),
 		.pages_reserved = rmnic_le64_put(ms->reserved),
 		.pages_stored = rmnic_le64_put(ms->stored),
 		.device_slabs = rmnic_le64_put(d->slabs),

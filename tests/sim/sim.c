@@ -213,9 +213,9 @@ static void audit(struct sim *s)
 
 		cluster_server_stop(&s->w, i, true);
 		memnet_settle(&s->w.net, s->w.servers[i].end);
-		if (ms->cfg.npages - rmnic_frames_free(ms->frames) != ms->stored)
+		if (rmnic_frames_total(ms->frames) - rmnic_frames_free(ms->frames) != ms->stored)
 			sim_fail(s, "server %u: %u frames in use, %" PRIu64 " pages stored", i,
-			     ms->cfg.npages - rmnic_frames_free(ms->frames), ms->stored);
+			     rmnic_frames_total(ms->frames) - rmnic_frames_free(ms->frames), ms->stored);
 	}
 }
 

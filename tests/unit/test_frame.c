@@ -25,7 +25,7 @@ static int set_up(void **state)
 	memnet_init(&net, 1);
 	env = memnet_env(&net);
 	pages = aligned_alloc(4096, FRAMES * 4096);
-	fs = rmnic_frames_create(&env, pages, FRAMES, 2);
+	fs = rmnic_frames_create(&env, pages, FRAMES, FRAMES, 2);
 	return !fs || !pages;
 }
 
@@ -53,8 +53,8 @@ static void get__all_different_then_none(void **state)
 	rmnic_frame_put(fs, 3);
 	rmnic_frame_put(fs, 5);
 	assert_int_equal(rmnic_frames_free(fs), 2);
-	assert_int_equal(rmnic_frame_get(fs), 5);
 	assert_int_equal(rmnic_frame_get(fs), 3);
+	assert_int_equal(rmnic_frame_get(fs), 5);
 }
 
 /* RMP-20: a frame comes back when the last datagram that refers to it has left. */
@@ -103,10 +103,95 @@ static void create__allocation_fails(void **state)
 	(void)state;
 	for (unsigned int n = 1; n <= 3; n++) {
 		net.fail_alloc = n;
-		assert_null(rmnic_frames_create(&env, pages, FRAMES, 2));
+		assert_null(rmnic_frames_create(&env, pages, FRAMES, FRAMES, 2));
 		assert_int_equal(net.allocations, before);
 	}
 	net.fail_alloc = 0;
+}
+
+/* A pool of two granules and a bit, of which one is lent at first. Nothing of it is touched. */
+static struct rmnic_frames *granules(void)
+{
+	struct rmnic_env env = memnet_env(&net);
+	struct rmnic_frames *g;
+
+	g = rmnic_frames_create(&env, pages, 2 * RMNIC_FRAME_GRANULE + 8, 100, 2);
+	assert_non_null(g);
+	assert_int_equal(rmnic_frames_total(g), RMNIC_FRAME_GRANULE);
+	return g;
+}
+
+static void granule__added(void **state)
+{
+	struct rmnic_frames *g = granules();
+
+	(void)state;
+	for (uint32_t i = 0; i < RMNIC_FRAME_GRANULE; i++)
+		assert_int_equal(rmnic_frame_get(g), i);
+	assert_int_equal(rmnic_frame_get(g), RMNIC_FRAME_NONE);
+	assert_int_equal(rmnic_frames_out(g), 1);
+	assert_int_equal(rmnic_frames_add(g, 2), 8); /* the last one is smaller */
+	assert_int_equal(rmnic_frame_get(g), 2 * RMNIC_FRAME_GRANULE);
+	assert_int_equal(rmnic_frames_add(g, 1), RMNIC_FRAME_GRANULE);
+	assert_int_equal(rmnic_frames_out(g), RMNIC_FRAME_NONE);
+	assert_int_equal(rmnic_frames_free(g), RMNIC_FRAME_GRANULE + 7);
+	rmnic_frames_destroy(g);
+}
+
+/* Only what holds nothing leaves, and nothing is given out of it afterwards. */
+static void granule__taken_when_it_is_empty(void **state)
+{
+	struct rmnic_frames *g = granules();
+
+	(void)state;
+	assert_int_equal(rmnic_frame_get(g), 0);
+	assert_int_equal(rmnic_frames_take(g), RMNIC_FRAME_NONE);
+	rmnic_frames_add(g, 1);
+	assert_int_equal(rmnic_frames_take(g), 1);
+	assert_int_equal(rmnic_frames_total(g), RMNIC_FRAME_GRANULE);
+	rmnic_frame_put(g, 0);
+	assert_int_equal(rmnic_frames_take(g), 0);
+	assert_int_equal(rmnic_frames_free(g), 0);
+	assert_int_equal(rmnic_frame_get(g), RMNIC_FRAME_NONE);
+	rmnic_frames_add(g, 0);
+	assert_int_equal(rmnic_frame_get(g), 0);
+	rmnic_frames_destroy(g);
+}
+
+/* What is still transmitted from is not given back to the system (RMP-20). */
+static void granule__not_taken_while_it_is_sent(void **state)
+{
+	struct rmnic_frames *g = granules();
+	uint32_t f = rmnic_frame_get(g);
+	void *ref = rmnic_frame_hold(g, f);
+
+	(void)state;
+	rmnic_frame_put(g, f);
+	assert_int_equal(rmnic_frames_take(g), RMNIC_FRAME_NONE);
+	assert_int_equal(rmnic_frames_cool(g), RMNIC_FRAME_NONE);
+	rmnic_frame_release(ref);
+	assert_int_equal(rmnic_frames_take(g), 0);
+	rmnic_frames_destroy(g);
+}
+
+/* Memory that was used and is not any more can be emptied; fresh memory need not be. */
+static void granule__cooled(void **state)
+{
+	struct rmnic_frames *g = granules();
+	uint32_t f;
+
+	(void)state;
+	rmnic_frames_add(g, 1);
+	assert_int_equal(rmnic_frames_cool(g), RMNIC_FRAME_NONE);
+	f = rmnic_frame_get(g);
+	assert_int_equal(rmnic_frames_touched(g), RMNIC_FRAME_GRANULE);
+	assert_int_equal(rmnic_frames_cool(g), RMNIC_FRAME_NONE);
+	rmnic_frame_put(g, f);
+	assert_int_equal(rmnic_frames_cool(g), f / RMNIC_FRAME_GRANULE);
+	assert_int_equal(rmnic_frames_touched(g), 0);
+	assert_int_equal(rmnic_frames_cool(g), RMNIC_FRAME_NONE);
+	assert_int_equal(rmnic_frames_free(g), 2 * RMNIC_FRAME_GRANULE);
+	rmnic_frames_destroy(g);
 }
 
 int main(void)
@@ -116,6 +201,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(put__waits_for_the_last_transmit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hold__bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(create__allocation_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(granule__added, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(granule__taken_when_it_is_empty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(granule__not_taken_while_it_is_sent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(granule__cooled, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
