@@ -17,6 +17,8 @@
 #include "tools/bench/guest.h"
 
 struct bench_link;
+struct bench_load;
+struct bench_options;
 
 struct bench_shape {
 	uint8_t uuid[16];
@@ -48,6 +50,8 @@ struct bench_link_ops {
 	/* The device is gone: waits for a successor and hands everything over to it. 0, or -1 with
 	 * err. NULL: there are no successors. */
 	int (*revive)(struct bench_link *link, struct rmnic_error *err);
+	/* Runs the workload that was begun where the device is polled. NULL: in the caller's thread. */
+	int (*run)(struct bench_link *link, struct bench_load *load, struct rmnic_error *err);
 	/* The device's counters. 0, or -1 with err. */
 	int (*stats)(struct bench_link *link, struct rmnic_stats *out, struct rmnic_error *err);
 	void (*close)(struct bench_link *link);
@@ -67,5 +71,9 @@ struct bench_link *bench_link_user(const char *path, const struct bench_shape *s
 				   struct rmnic_error *err);
 struct bench_link *bench_link_local(const struct bench_shape *shape,
 				    const struct bench_guest *guest, struct rmnic_error *err);
+/* Once a process: it starts DPDK. options: ports, servers and what else rmnicd would be told. */
+struct bench_link *bench_link_inside(const struct bench_options *options,
+				     const struct bench_shape *shape,
+				     const struct bench_guest *guest, struct rmnic_error *err);
 
 #endif /* RMNIC_BENCH_LINK_H */

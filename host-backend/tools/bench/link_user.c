@@ -12,14 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/le.h"
-#include "engine/state_block.h"
 #include "tools/bench/arrival.h"
+#include "tools/bench/state.h"
 #include "user/front.h"
 
 #define VECTORS       8   /* at most; of a message's fds */
@@ -34,9 +33,7 @@ struct user {
 	struct rmnic_user_front *front;
 	int pidfd; /* of the process at the other end */
 	pid_t pid;
-	int state_fd;
-	void *state;
-	uint64_t state_size;
+	struct bench_state state;
 	int kick_fd, call_fd[VECTORS];
 	struct rmnic_user_enable enable;
 	unsigned int turns;
@@ -76,26 +73,12 @@ static int peer_open(struct user *user, struct rmnic_error *err)
 
 static int hand_over_device(struct user *user, struct rmnic_error *err)
 {
-	struct rmnic_state_hdr *hdr = user->state;
-	struct rmnic_user_device device = {
-		.capacity = rmnic_le64_put(user->shape.capacity),
-		.max_capacity = rmnic_le64_put(user->shape.capacity),
-		.slab_pages = rmnic_le32_put(user->shape.slab_pages),
-		.max_qpairs = rmnic_le16_put(user->shape.max_qpairs),
-		.max_depth = rmnic_le16_put(user->shape.max_depth),
-		.vectors = rmnic_le16_put(user->shape.vectors),
-		.features = rmnic_le64_put(user->link.features),
-		.state_size = rmnic_le64_put(user->state_size),
-		.serial = "bench",
-		.name = "rmnic-bench",
-	};
+	struct rmnic_user_device device;
 	struct rmnic_user_device_reply reply;
 
 	/* USER-5: nobody else writes to the memory now, and the epoch is a new one. */
-	hdr->epoch = rmnic_le32_put(++user->link.epoch);
-	device.epoch = hdr->epoch;
-	memcpy(device.uuid, user->shape.uuid, 16);
-	return request(user, RMNIC_USER_DEVICE, "the device", &device, sizeof(device), &user->state_fd,
+	bench_state_device(&user->state, &user->shape, ++user->link.epoch, user->link.features, &device);
+	return request(user, RMNIC_USER_DEVICE, "the device", &device, sizeof(device), &user->state.fd,
 		       1, &reply, sizeof(reply), err);
 }
 
@@ -265,10 +248,7 @@ static void user_close(struct bench_link *link)
 	    request(user, RMNIC_USER_BYE, "good-bye", NULL, 0, NULL, 0, NULL, 0, &err))
 		fprintf(stderr, "rmnic-bench: %s\n", err.text);
 	detach(user);
-	if (user->state)
-		munmap(user->state, user->state_size);
-	if (user->state_fd >= 0)
-		close(user->state_fd);
+	bench_state_destroy(&user->state);
 	for (int i = 0; i < VECTORS; i++) {
 		if (user->call_fd[i] >= 0)
 			close(user->call_fd[i]);
@@ -288,26 +268,11 @@ static const struct bench_link_ops user_ops = {
 	.close = user_close,
 };
 
-/* What the front end holds for its backends: state block and eventfds. */
+/* What the front end holds for its backends. */
 static int make_state(struct user *user, struct rmnic_error *err)
 {
-	struct rmnic_state_shape shape = {
-		.pages = user->shape.capacity,
-		.slab_pages = user->shape.slab_pages,
-		.queues = user->shape.max_qpairs + 1u,
-		.depth = user->shape.max_depth,
-	};
-
-	memcpy(shape.uuid, user->shape.uuid, 16);
-	user->state_size = rmnic_state_size(&shape);
-	if (!user->state_size)
-		return rmnic_error_set(err, "no state block can have %u queues of %u entries",
-				       shape.queues, user->shape.max_depth);
-	user->state_size = (user->state_size + 4095) & ~4095ull;
-	user->state_fd = rmnic_user_memfd("rmnic-bench-state", user->state_size, &user->state, err);
-	if (user->state_fd < 0)
+	if (bench_state_create(&user->state, &user->shape, err))
 		return -1;
-	rmnic_state_format(user->state, &shape);
 	user->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (int i = 0; i < user->shape.vectors; i++)
 		user->call_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -332,7 +297,7 @@ struct bench_link *bench_link_user(const char *path, const struct bench_shape *s
 		.shape = *shape,
 		.timeout_ms = timeout_ms,
 		.pidfd = -1,
-		.state_fd = -1,
+		.state = { .fd = -1 },
 		.kick_fd = -1,
 	};
 	for (int i = 0; i < VECTORS; i++)

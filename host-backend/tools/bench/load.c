@@ -302,28 +302,27 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 	struct bench_driver *d = load->driver;
 	struct bench_result *r = &load->result;
 	uint64_t batch;
-	int in;
-	int out;
+	uint64_t put = 0;
+	int in = reap(load, &d->in, r, err);
+	int out = in < 0 ? -1 : reap(load, &d->out, r, err);
 
+	if (out < 0)
+		return BENCH_STEP_BAD;
 	if (*c->stop || (!load->once && c->time_ns && bench_now() - load->start >= c->time_ns))
 		load->left = 0;
-	batch = load->left < c->batch ? load->left : c->batch;
-	if (batch && c->queue_depth - d->in.in_flight - d->out.in_flight >= batch)
-		load->left -= submit_batch(load, r->workload, batch, r);
 	if (!load->left && !d->in.in_flight && !d->out.in_flight) {
 		r->ns = bench_now() - load->start;
 		return BENCH_STEP_END;
 	}
-	in = reap(load, &d->in, r, err);
-	out = in < 0 ? -1 : reap(load, &d->out, r, err);
-	if (out < 0)
-		return BENCH_STEP_BAD;
-	return in + out ? BENCH_STEP_BUSY : BENCH_STEP_IDLE;
+	batch = load->left < c->batch ? load->left : c->batch;
+	if (batch && c->queue_depth - d->in.in_flight - d->out.in_flight >= batch)
+		put = submit_batch(load, r->workload, batch, r);
+	load->left -= put;
+	return in || out || put ? BENCH_STEP_BUSY : BENCH_STEP_IDLE;
 }
 
-int bench_load_run(struct bench_load *load, enum bench_workload workload, struct rmnic_error *err)
+int bench_load_run(struct bench_load *load, struct rmnic_error *err)
 {
-	bench_load_begin(load, workload);
 	for (;;) {
 		switch (bench_load_step(load, err)) {
 		case BENCH_STEP_BUSY:

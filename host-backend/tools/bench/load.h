@@ -76,16 +76,16 @@ int bench_load_create(struct bench_load *load, const struct bench_load_config *c
 void bench_load_destroy(struct bench_load *load);
 
 enum bench_step {
-	BENCH_STEP_BUSY, /* something completed */
-	BENCH_STEP_IDLE, /* nothing did */
+	BENCH_STEP_BUSY, /* something was submitted or has completed */
+	BENCH_STEP_IDLE, /* nothing: wait */
 	BENCH_STEP_END,  /* the workload is over, nothing is in flight; result is complete but for percentiles */
 	BENCH_STEP_BAD,  /* a completion that cannot be right; err */
 };
 
-/* A workload in steps that never wait: submits what there is room for, reaps what is there. */
+/* A workload in steps that never wait: reaps what is there, submits what there is room for. */
 void bench_load_begin(struct bench_load *load, enum bench_workload workload);
 enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err);
-/* Runs one to its end. 0, or -1 with err. */
-int bench_load_run(struct bench_load *load, enum bench_workload workload, struct rmnic_error *err);
+/* Runs the one that was begun to its end. 0, or -1 with err. */
+int bench_load_run(struct bench_load *load, struct rmnic_error *err);
 
 #endif /* RMNIC_BENCH_LOAD_H */

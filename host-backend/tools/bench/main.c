@@ -57,6 +57,8 @@ static struct bench_link *open_link(const struct bench_options *o, const struct 
 
 	if (o->store == BENCH_STORE_LOCAL)
 		return bench_link_local(shape, guest, err);
+	if (o->inside)
+		return bench_link_inside(o, shape, guest, err);
 	if (!o->socket && !rmnic_runtime_path("rmnic.sock", path, sizeof(path), err))
 		return NULL;
 	return bench_link_user(o->socket ? o->socket : path, shape, guest, (int)o->timeout_s * 1000, err);
@@ -66,6 +68,14 @@ static struct bench_link *open_link(const struct bench_options *o, const struct 
 static bool wanted(const struct bench_options *o, int i, int n, const enum bench_workload *phase)
 {
 	return !stop_all || (i == n - 1 && phase[i] == BENCH_VERIFY && !o->no_verify);
+}
+
+static int run_phase(struct bench_load *load, enum bench_workload workload, struct rmnic_error *err)
+{
+	struct bench_link *link = load->driver->link;
+
+	bench_load_begin(load, workload);
+	return link->ops->run ? link->ops->run(link, load, err) : bench_load_run(load, err);
 }
 
 static int run_phases(const struct bench_options *o, struct bench_load *load,
@@ -79,7 +89,7 @@ static int run_phases(const struct bench_options *o, struct bench_load *load,
 			continue;
 		stop = false;
 		fprintf(stderr, "rmnic-bench: %s\n", bench_workload_names[phase[i]]);
-		if (bench_load_run(load, phase[i], err))
+		if (run_phase(load, phase[i], err))
 			return -1;
 		bench_samples_summary(load);
 		bench_report_add(report, &load->result);
