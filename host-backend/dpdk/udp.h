@@ -31,6 +31,8 @@ struct rmnic_udp_config {
 struct rmnic_udp_counters {
 	uint64_t rx, tx, rx_bytes, tx_bytes;
 	uint64_t tx_full;     /* the port took no more */
+	uint64_t tx_long;     /* longer than the port's MTU, or without a route to it */
+	uint64_t link_down;   /* not sent, or dropped before it was */
 	uint64_t no_mbuf;
 	uint64_t no_neighbour;
 	uint64_t rx_bad;      /* frames that are none of ours or are damaged */

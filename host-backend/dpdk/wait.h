@@ -21,7 +21,7 @@ struct rmnic_wait;
 struct rmnic_wait *rmnic_wait_create(enum rmnic_poll_mode mode, bool shared,
 				     struct rmnic_error *err);
 void rmnic_wait_destroy(struct rmnic_wait *w);
-/* Descriptors to sleep on; eventfds among them are read (cleared) when they wake. */
+/* Descriptors to sleep on. An eventfd wakes once for each time it is signalled; nobody reads it. */
 int rmnic_wait_add(struct rmnic_wait *w, int fd, bool eventfd, struct rmnic_error *err);
 void rmnic_wait_remove(struct rmnic_wait *w, int fd);
 /* A round did something. */

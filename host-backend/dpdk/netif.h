@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dpdk/netif.h - an interface as the kernel knows it.
+ */
+#ifndef RMNIC_DPDK_NETIF_H
+#define RMNIC_DPDK_NETIF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct rmnic_netif {
+	unsigned int index;
+	uint32_t mtu;
+	bool up;         /* administratively, and with a carrier */
+	bool ethernet;
+	bool has_ip;     /* an IPv4 address; the first one: */
+	uint32_t ip;     /* host order */
+	uint8_t prefix;
+};
+
+/* -1: there is no such interface, or the kernel does not tell. */
+int rmnic_netif_read(const char *name, struct rmnic_netif *out, struct rmnic_error *err);
+/* Whether the kernel has this address on it; prefix is set when it has. */
+bool rmnic_netif_has(const char *name, uint32_t ip, uint8_t *prefix);
+
+/* Sockets of one domain among this process's descriptors, up to max, in order; their number. */
+unsigned int rmnic_sockets_find(int domain, int *fds, unsigned int max);
+
+struct rmnic_link_watch;
+
+/*
+ * A thread of its own that keeps *up true to what netlink says (RULES F5), and clears the error
+ * that an interface going down leaves on the sockets.
+ */
+struct rmnic_link_watch *rmnic_link_watch_start(const char *name, unsigned int index,
+						_Atomic bool *up, const int *fds, unsigned int nfds,
+						struct rmnic_error *err);
+void rmnic_link_watch_stop(struct rmnic_link_watch *watch);
+
+#endif /* RMNIC_DPDK_NETIF_H */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A port's DPDK device. */
+#include "dpdk/port_device.h"
+
+#include <inttypes.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "dpdk/eal_internal.h"
+#include "dpdk/netif.h"
+#include "dpdk/port_internal.h"
+
+#define ETHERNET_ROOM 32u   /* header, VLAN tag, checksum */
+#define NIC_RING      1024u
+#define XDP_RING      2048u
+#define SOCKETS_MAX   256u
+/* What may be held of RX beside the ring: a burst, and what waits for another lcore. */
+#define RX_HELD       1024u
+
+static int failed(const struct rmnic_port *port, const char *what, int code,
+		  struct rmnic_error *err)
+{
+	char said[256];
+
+	return rmnic_error_set(err, "port %s: %s (%s): %s", port->device.name, what,
+			       rte_strerror(code < 0 ? -code : code),
+			       rmnic_eal_said(said, sizeof(said)));
+}
+
+static int domain_of(const struct rmnic_port *port)
+{
+	switch (port->device.driver) {
+	case RMNIC_DRIVER_AF_PACKET: return AF_PACKET;
+	case RMNIC_DRIVER_AF_XDP: return AF_XDP;
+	default: return -1;
+	}
+}
+
+/* The sockets that are there now and were not before are the port's (RULES F2). */
+static void sockets_note(struct rmnic_port *port, const int *before, unsigned int nbefore)
+{
+	int now[SOCKETS_MAX];
+	unsigned int n;
+
+	if (domain_of(port) < 0)
+		return;
+	n = rmnic_sockets_find(domain_of(port), now, SOCKETS_MAX);
+	for (unsigned int i = 0; i < n; i++) {
+		bool old = false;
+
+		for (unsigned int j = 0; j < nbefore; j++)
+			old |= before[j] == now[i];
+		if (!old && port->nfds < RMNIC_PORT_MAX_QUEUES)
+			port->fds[port->nfds++] = now[i];
+	}
+}
+
+static unsigned int sockets_before(const struct rmnic_port *port, int *before)
+{
+	return domain_of(port) < 0 ? 0 : rmnic_sockets_find(domain_of(port), before, SOCKETS_MAX);
+}
+
+static int rings_set(struct rmnic_port *port, struct rmnic_rings *rings, struct rmnic_error *err)
+{
+	uint64_t lockable = rmnic_lockable();
+
+	if (port->device.driver != RMNIC_DRIVER_AF_PACKET)
+		return 0;
+	if (!rmnic_rings_choose(port->mtu, port->queues, lockable, rings))
+		return rmnic_error_set(err, "port %s: its rings need more locked memory than the "
+					    "%" PRIu64 " KiB that are left: raise the limit (ulimit -l, "
+					    "LimitMEMLOCK=), or take fewer lcores",
+				       port->device.name, lockable / 1024);
+	port->rx_ring = (uint16_t)rings->count;
+	port->room = (uint16_t)rings->frame;
+	return 0;
+}
+
+static int probe(struct rmnic_port *port, const struct rmnic_rings *rings, struct rmnic_error *err)
+{
+	static unsigned int number;
+	int before[SOCKETS_MAX];
+	unsigned int nbefore = sockets_before(port, before);
+	char args[256];
+	int ret;
+
+	rmnic_eal_forget();
+	if (port->device.driver == RMNIC_DRIVER_PCI) {
+		ret = rte_dev_probe(port->device.argument);
+		if (ret || rte_eth_dev_get_port_by_name(port->device.argument, &port->id))
+			return failed(port, "no driver takes it; is it bound to vfio-pci "
+					    "(dpdk-devbind.py --status)?", ret, err);
+		port->probed = true;
+		return 0;
+	}
+	snprintf(port->vdev, sizeof(port->vdev), "%s_rmnic%u",
+		 rmnic_driver_names[port->device.driver], number++);
+	rmnic_device_arguments(&port->device, port->queues, rings, args, sizeof(args));
+	ret = rte_eal_hotplug_add("vdev", port->vdev, args);
+	if (ret)
+		return failed(port, "cannot be opened", ret, err);
+	port->probed = true;
+	if (rte_eth_dev_get_port_by_name(port->vdev, &port->id))
+		return failed(port, "cannot be opened", ENODEV, err);
+	sockets_note(port, before, nbefore);
+	return 0;
+}
+
+static int pools_create(struct rmnic_port *port, struct rmnic_error *err)
+{
+	bool umem = port->device.driver == RMNIC_DRIVER_AF_XDP;
+	/* af_xdp keeps what is received and what is sent in this pool, and fills both rings. */
+	unsigned int count = umem ? 3 * XDP_RING + RX_HELD
+			     : port->device.driver == RMNIC_DRIVER_PCI ? port->rx_ring + RX_HELD
+								      : RX_HELD;
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	for (uint16_t q = 0; q < port->queues; q++) {
+		snprintf(name, sizeof(name), "rx%u.%u", port->id, q);
+		port->rx_pool[q] = rte_pktmbuf_pool_create(
+			name, count, 0, 0, (uint16_t)(RTE_PKTMBUF_HEADROOM + port->room),
+			SOCKET_ID_ANY);
+		if (!port->rx_pool[q])
+			return rmnic_error_set(err, "port %s: no memory for %u frames of %u bytes: "
+						    "raise --memory-mib", port->device.name, count,
+					       port->room);
+	}
+	return 0;
+}
+
+static int queues_setup(struct rmnic_port *port, struct rmnic_error *err)
+{
+	int before[SOCKETS_MAX];
+	int ret;
+
+	for (uint16_t q = 0; q < port->queues; q++) {
+		unsigned int nbefore = sockets_before(port, before);
+
+		ret = rte_eth_rx_queue_setup(port->id, q, port->rx_ring,
+					     (unsigned int)SOCKET_ID_ANY, NULL, port->rx_pool[q]);
+		if (ret)
+			return failed(port, "a receive queue", ret, err);
+		sockets_note(port, before, nbefore);
+		ret = rte_eth_tx_queue_setup(port->id, q, port->rx_ring,
+					     (unsigned int)SOCKET_ID_ANY, NULL);
+		if (ret)
+			return failed(port, "a transmit queue", ret, err);
+	}
+	return 0;
+}
+
+static void mtu_apply(struct rmnic_port *port, const struct rte_eth_dev_info *info,
+		      struct rte_eth_conf *conf)
+{
+	uint16_t most = info->max_mtu;
+
+	/* The other drivers do not know the interface's MTU, or that of the path (RULES F1). */
+	if (port->device.driver != RMNIC_DRIVER_PCI)
+		return;
+	if (port->mtu > most)
+		port->mtu = most;
+	conf->rxmode.mtu = port->mtu;
+}
+
+static int configure(struct rmnic_port *port, struct rmnic_error *err)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = { 0 };
+	int ret = rte_eth_dev_info_get(port->id, &info);
+
+	if (ret)
+		return failed(port, "its driver does not describe it", ret, err);
+	if (port->queues > info.max_rx_queues || port->queues > info.max_tx_queues)
+		return rmnic_error_set(err, "port %s: it has %u queues, one for each lcore; %u were "
+					    "asked for", port->device.name,
+				       RTE_MIN(info.max_rx_queues, info.max_tx_queues),
+				       port->queues);
+	mtu_apply(port, &info, &conf);
+	port->multi_segs = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port->dma = port->device.driver == RMNIC_DRIVER_PCI;
+	port->gated = port->device.driver == RMNIC_DRIVER_AF_XDP;
+	if (port->multi_segs)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (port->queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_UDP)) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+	}
+	if (port->rx_ring == 0)
+		port->rx_ring = port->device.driver == RMNIC_DRIVER_AF_XDP ? XDP_RING : NIC_RING;
+	if (port->room == 0)
+		port->room = (uint16_t)(port->mtu + ETHERNET_ROOM);
+	ret = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
+	if (ret)
+		return failed(port, "cannot be configured", ret, err);
+	return rte_eth_macaddr_get(port->id, &port->mac)
+		       ? failed(port, "its address is not known", ENODEV, err)
+		       : 0;
+}
+
+int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err)
+{
+	struct rmnic_rings rings = { 0 };
+	int ret;
+
+	if (rings_set(port, &rings, err) || probe(port, &rings, err) || configure(port, err) ||
+	    pools_create(port, err) || queues_setup(port, err))
+		return -1;
+	ret = rte_eth_dev_start(port->id);
+	if (ret)
+		return failed(port, "does not start", ret, err);
+	port->started = true;
+	if (port->nfds != port->queues)
+		port->nfds = 0;
+	return 0;
+}
+
+void rmnic_port_device_close(struct rmnic_port *port)
+{
+	if (port->started && rte_eth_dev_stop(port->id))
+		rmnic_log_warn("port %s: it does not stop", port->device.name);
+	if (port->probed) {
+		rte_eth_dev_close(port->id);
+		if (port->vdev[0])
+			rte_eal_hotplug_remove("vdev", port->vdev);
+	}
+	for (uint16_t q = 0; q < port->queues && q < RMNIC_PORT_MAX_QUEUES; q++)
+		rte_mempool_free(port->rx_pool[q]);
+}

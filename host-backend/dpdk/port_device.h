@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dpdk/port_device.h - a port's DPDK device: probing, queues, pools.
+ */
+#ifndef RMNIC_DPDK_PORT_DEVICE_H
+#define RMNIC_DPDK_PORT_DEVICE_H
+
+#include "common/error.h"
+
+struct rmnic_port;
+
+#define RMNIC_PORT_XDP_MTU 3400
+
+/* Needs device, queues and mtu; sets the rest of what the driver knows. */
+int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err);
+/* Also of one that was opened halfway. */
+void rmnic_port_device_close(struct rmnic_port *port);
+
+#endif /* RMNIC_DPDK_PORT_DEVICE_H */
