@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/le.h"
+#include "user_rig.h"
+
+/* Bytes of a request; returns how many. */
+static size_t put(uint8_t *out, uint16_t type, uint32_t seq, const void *payload, uint32_t size)
+{
+	const struct rmnic_user_msg m = { .type = type, .size = size, .seq = seq };
+	struct rmnic_user_hdr hdr;
+
+	rmnic_user_hdr_put(&hdr, &m);
+	memcpy(out, &hdr, sizeof(hdr));
+	if (size)
+		memcpy(out + sizeof(hdr), payload, size);
+	return sizeof(hdr) + size;
+}
+
+static void expect_reply(struct user_rig *rig, uint16_t type, uint32_t seq, uint16_t status)
+{
+	struct rmnic_user_msg m;
+
+	assert_true(user_rig_read(rig, &m, user_rig_payload));
+	assert_int_equal(m.type, type);
+	assert_int_equal(m.seq, seq);
+	assert_int_equal(m.status, status);
+}
+
+static void expect_silence(struct user_rig *rig)
+{
+	struct rmnic_user_msg m;
+
+	assert_false(user_rig_read(rig, &m, user_rig_payload));
+}
+
+/* --- Messages from bytes --------------------------------------------------------------------------- */
+
+/* USER-1: however the bytes come, the requests are the same, with their descriptors. */
+static void bytes__one_at_a_time(void **state)
+{
+	const struct rmnic_user_hello hello = { 1, 1, 0, 0 };
+	struct rmnic_user_device device = user_rig_device();
+	uint8_t bytes[512];
+	struct user_rig rig;
+	size_t len;
+	int fd;
+
+	(void)state;
+	user_rig_start(&rig);
+	len = put(bytes, RMNIC_USER_HELLO, 5, &hello, sizeof(hello));
+	len += put(bytes + len, RMNIC_USER_DEVICE, 6, &device, sizeof(device));
+	len += put(bytes + len, RMNIC_USER_RESET, 7, NULL, 0);
+	fd = user_rig_state(&device);
+	for (size_t at = 0; at < len; at++) {
+		bool first = at == sizeof(struct rmnic_user_hdr) + sizeof(hello);
+
+		assert_true(user_rig_send(&rig, bytes + at, 1, &fd, first));
+		user_rig_run(&rig);
+	}
+	close(fd);
+	expect_reply(&rig, RMNIC_USER_HELLO, 5, RMNIC_USER_S_OK);
+	expect_reply(&rig, RMNIC_USER_DEVICE, 6, RMNIC_USER_S_OK);
+	expect_reply(&rig, RMNIC_USER_RESET, 7, RMNIC_USER_S_OK);
+	assert_int_equal(rig.requests, 2);
+	user_rig_stop(&rig);
+}
+
+/* One request at a time: the next is not looked at before the answer. */
+static void bytes__two_requests_at_once(void **state)
+{
+	uint8_t bytes[64];
+	struct user_rig rig;
+	size_t len;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	rig.hold = true;
+	len = put(bytes, RMNIC_USER_RESET, 10, NULL, 0);
+	len += put(bytes + len, RMNIC_USER_START, 11, NULL, 0);
+	assert_true(user_rig_send(&rig, bytes, len, NULL, 0));
+	user_rig_run(&rig);
+	assert_int_equal(rig.asked, RMNIC_USER_RESET);
+	assert_int_equal(rmnic_user_conn_events(rig.conn), 0);
+	expect_silence(&rig);
+	user_rig_answer(&rig);
+	assert_int_equal(rig.watched, EPOLLIN);
+	expect_reply(&rig, RMNIC_USER_RESET, 10, RMNIC_USER_S_OK);
+	user_rig_run(&rig);
+	assert_int_equal(rig.asked, RMNIC_USER_START);
+	user_rig_answer(&rig);
+	expect_reply(&rig, RMNIC_USER_START, 11, RMNIC_USER_S_OK);
+	user_rig_stop(&rig);
+}
+
+/* Descriptors stay with their message when many wait in the socket. */
+static void bytes__descriptors_of_the_next(void **state)
+{
+	const struct rmnic_user_region region = { 0x1000, 0x1000, 0, 0 };
+	struct user_rig rig;
+	uint8_t bytes[64];
+	int event, memory = user_rig_memfd(4096, 0);
+	size_t len;
+
+	(void)state;
+	event = user_rig_eventfd();
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	len = put(bytes, RMNIC_USER_RESET, 10, NULL, 0);
+	assert_true(user_rig_send(&rig, bytes, len, NULL, 0));
+	len = put(bytes, RMNIC_USER_KICK, 11, NULL, 0);
+	assert_true(user_rig_send(&rig, bytes, len, &event, 1));
+	len = put(bytes, RMNIC_USER_MEM_ADD, 12, &region, sizeof(region));
+	assert_true(user_rig_send(&rig, bytes, len, &memory, 1));
+	len = put(bytes, RMNIC_USER_START, 13, NULL, 0);
+	assert_true(user_rig_send(&rig, bytes, len, NULL, 0));
+	user_rig_run(&rig);
+	expect_reply(&rig, RMNIC_USER_RESET, 10, RMNIC_USER_S_OK);
+	expect_reply(&rig, RMNIC_USER_KICK, 11, RMNIC_USER_S_OK);
+	expect_reply(&rig, RMNIC_USER_MEM_ADD, 12, RMNIC_USER_S_OK);
+	expect_reply(&rig, RMNIC_USER_START, 13, RMNIC_USER_S_OK);
+	assert_int_equal(rig.nfds, 2);
+	user_rig_stop(&rig);
+	close(event);
+	close(memory);
+}
+
+/* USER-1: descriptors that come too late, or too many, are closed and the request refused. */
+static void bytes__stray_descriptors(void **state)
+{
+	uint8_t bytes[64];
+	struct user_rig rig;
+	int fds[40];
+	size_t len;
+
+	(void)state;
+	for (unsigned int i = 0; i < 40; i++)
+		fds[i] = user_rig_eventfd();
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	len = put(bytes, RMNIC_USER_KICK, 10, NULL, 0);
+	assert_true(user_rig_send(&rig, bytes, 3, NULL, 0));
+	user_rig_run(&rig);
+	assert_true(user_rig_send(&rig, bytes + 3, len - 3, fds, 1));
+	user_rig_run(&rig);
+	expect_reply(&rig, RMNIC_USER_KICK, 10, RMNIC_USER_S_INVALID);
+	/* Some at the first byte and some later. */
+	assert_true(user_rig_send(&rig, bytes, 3, fds, 1));
+	user_rig_run(&rig);
+	assert_true(user_rig_send(&rig, bytes + 3, len - 3, fds, 1));
+	user_rig_run(&rig);
+	expect_reply(&rig, RMNIC_USER_KICK, 10, RMNIC_USER_S_INVALID);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_KICK, NULL, 0, fds, 17),
+			 RMNIC_USER_S_INVALID);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_KICK, NULL, 0, fds, 40),
+			 RMNIC_USER_S_INVALID);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, fds, 1),
+			 RMNIC_USER_S_INVALID);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_KICK, NULL, 0, fds, 1), RMNIC_USER_S_OK);
+	assert_int_equal(rig.nfds, 1);
+	user_rig_stop(&rig);
+	for (unsigned int i = 0; i < 40; i++)
+		close(fds[i]);
+}
+
+/* USER-1: where the next message begins nobody knows. */
+static void bytes__wrong_header(void **state)
+{
+	uint8_t bytes[64] = { 0 };
+	struct user_rig rig;
+
+	(void)state;
+	user_rig_start(&rig);
+	assert_true(user_rig_send(&rig, bytes, sizeof(bytes), NULL, 0));
+	user_rig_run(&rig);
+	assert_int_equal(rig.closings, 1);
+	assert_non_null(strstr(rig.why, "magic"));
+	user_rig_stop(&rig);
+}
+
+/* USER-21: the front end may end at any byte. */
+static void bytes__cut_anywhere(void **state)
+{
+	const struct rmnic_user_hello hello = { 1, 1, 0, 0 };
+	struct rmnic_user_device device = user_rig_device();
+	uint8_t bytes[512];
+	struct user_rig rig;
+	size_t len, mid;
+	int fd = user_rig_state(&device);
+
+	(void)state;
+	mid = put(bytes, RMNIC_USER_HELLO, 5, &hello, sizeof(hello));
+	len = mid + put(bytes + mid, RMNIC_USER_DEVICE, 6, &device, sizeof(device));
+	for (size_t cut = 0; cut <= len; cut++) {
+		user_rig_start(&rig);
+		rig.hold = cut % 2;
+		assert_true(!cut || user_rig_send(&rig, bytes, cut < mid ? cut : mid, NULL, 0));
+		if (cut > mid)
+			assert_true(user_rig_send(&rig, bytes + mid, cut - mid, &fd, 1));
+		if (cut % 3)
+			user_rig_run(&rig);
+		user_rig_hang_up(&rig);
+		user_rig_run(&rig);
+		assert_int_equal(rig.closings, 1);
+		assert_false(rig.front_gone); /* it is this process */
+		assert_true(rig.pidfd >= 0);
+		assert_true(rig.why[0]);
+		user_rig_stop(&rig);
+	}
+	close(fd);
+}
+
+/* --- What is sent ---------------------------------------------------------------------------------- */
+
+/* USER-2: a front end that does not read stops itself, not the backend. */
+static void answers__not_read(void **state)
+{
+	struct rmnic_user_msg m;
+	unsigned int asked = 0, got = 0;
+	uint8_t bytes[64];
+	struct user_rig rig;
+	int small = 1;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	setsockopt(rmnic_user_conn_fd(rig.conn), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (rig.watched != EPOLLOUT) {
+		assert_true(asked < 1000);
+		assert_true(user_rig_send(&rig, bytes,
+					  put(bytes, RMNIC_USER_STATS, ++asked, NULL, 0), NULL, 0));
+		user_rig_run(&rig);
+	}
+	assert_true(user_rig_send(&rig, bytes, put(bytes, RMNIC_USER_STATS, ++asked, NULL, 0), NULL,
+				  0));
+	user_rig_run(&rig);
+	assert_int_equal(rig.requests, 1 + asked - 1);
+	while (got < asked) {
+		uint8_t part[100];
+		ssize_t n = recv(rig.front, part, sizeof(part), MSG_DONTWAIT);
+
+		/* All answers are of one size; bytes are counted, and looked at in part. */
+		assert_true(n > 0);
+		small += (int)n;
+		got = (unsigned int)(small - 1) /
+		      (unsigned int)(sizeof(struct rmnic_user_hdr) + sizeof(struct rmnic_stats));
+		user_rig_run(&rig);
+	}
+	assert_int_equal(rig.watched, EPOLLIN);
+	assert_false(user_rig_read(&rig, &m, user_rig_payload));
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), RMNIC_USER_S_OK);
+	user_rig_stop(&rig);
+}
+
+static void notices__without_end(void **state)
+{
+	struct user_rig rig;
+	int small = 1;
+
+	(void)state;
+	user_rig_start(&rig);
+	setsockopt(rmnic_user_conn_fd(rig.conn), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	for (uint32_t i = 0; i < 2000; i++)
+		rmnic_user_conn_fatal(rig.conn, RMNIC_ERR_DMA, i);
+	assert_int_equal(rig.closings, 0); /* not in the middle of what the owner does */
+	user_rig_run(&rig);
+	assert_int_equal(rig.closings, 1);
+	assert_non_null(strstr(rig.why, "does not read"));
+	user_rig_stop(&rig);
+}
+
+static void notices__fatal_and_leaving(void **state)
+{
+	struct rmnic_user_fatal fatal;
+	struct rmnic_user_msg m;
+	struct user_rig rig;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	rig.hold = true;
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), -1);
+	rmnic_user_conn_fatal(rig.conn, RMNIC_ERR_BAD_SQ_TAIL, 0x01020304);
+	assert_true(user_rig_read(&rig, &m, &fatal));
+	assert_null(rmnic_user_reply_check(&m, &fatal, RMNIC_USER_RESET, rig.seq));
+	assert_int_equal(m.type, RMNIC_USER_FATAL);
+	assert_int_equal(fatal.error, RMNIC_ERR_BAD_SQ_TAIL);
+	assert_int_equal(fatal.generation, 0x01020304);
+	rmnic_user_conn_destroy(rig.conn, true);
+	rig.conn = NULL;
+	assert_true(user_rig_read(&rig, &m, NULL));
+	assert_int_equal(m.type, RMNIC_USER_LEAVING);
+	assert_int_equal(m.flags, RMNIC_USER_F_NOTICE);
+	assert_int_equal(rig.closings, 0);
+	user_rig_stop(&rig);
+}
+
+static void answers__twice(void **state)
+{
+	struct user_rig rig;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	rmnic_user_conn_answer(rig.conn, NULL, 0);
+	user_rig_run(&rig);
+	assert_int_equal(rig.closings, 1);
+	user_rig_stop(&rig);
+}
+
+/* --- The owner, and the process at the other end --------------------------------------------------- */
+
+static void owner__destroys_while_asked(void **state)
+{
+	struct user_rig rig;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	rig.destroys = true;
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), -2);
+	assert_int_equal(rig.closings, 0);
+	user_rig_stop(&rig);
+}
+
+static void owner__peer_ends_before_the_answer(void **state)
+{
+	struct user_rig rig;
+
+	(void)state;
+	user_rig_start(&rig);
+	user_rig_set_up(&rig);
+	rig.hold = true;
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), -1);
+	user_rig_hang_up(&rig);
+	user_rig_run(&rig);
+	assert_int_equal(rig.closings, 1);
+	user_rig_stop(&rig);
+}
+
+/* A process that connects, closes its socket, and ends when told to: when told[1] is closed. */
+static pid_t front_process(const struct sockaddr_un *to, socklen_t len, const int told[2])
+{
+	pid_t pid = fork();
+	char byte;
+	int fd;
+
+	if (pid)
+		return pid;
+	close(told[1]);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(fd, (const struct sockaddr *)to, len) < 0)
+		_exit(1);
+	close(fd);
+	_exit(read(told[0], &byte, 1) != 0);
+}
+
+/* USER-21: a socket that closed does not mean that its process is dead; the pidfd tells. */
+static void peer__lives_and_dies(void **state)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(to.sun_family); /* the kernel chooses a name */
+	struct pollfd dead = { .events = POLLIN };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), told[2];
+	struct user_rig rig;
+	int first, pidfd;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&to, len), 0);
+	len = sizeof(to);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &len), 0);
+	assert_int_equal(listen(listener, 2), 0);
+	assert_int_equal(pipe(told), 0);
+	pid = front_process(&to, len, told);
+	first = accept(listener, NULL, NULL);
+	user_rig_start_on(&rig, first);
+	assert_int_equal(rmnic_user_conn_pid(rig.conn, &pidfd), pid);
+	assert_true(pidfd >= 0);
+	while (!rig.closings) {
+		struct pollfd p = { .fd = first, .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, 60000), 1);
+		user_rig_run(&rig);
+	}
+	assert_false(rig.front_gone);
+	assert_true(rig.pidfd >= 0);
+	dead.fd = rig.pidfd;
+	assert_int_equal(poll(&dead, 1, 0), 0);
+	close(told[1]);
+	rig.open_fds--;
+	assert_int_equal(poll(&dead, 1, 60000), 1);
+	user_rig_stop(&rig);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(told[0]);
+	close(listener);
+}
+
+static void peer__is_dead(void **state)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(to.sun_family);
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), told[2];
+	struct user_rig rig;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&to, len), 0);
+	len = sizeof(to);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &len), 0);
+	assert_int_equal(listen(listener, 2), 0);
+	assert_int_equal(pipe(told), 0);
+	pid = front_process(&to, len, told);
+	close(told[1]);
+	user_rig_start_on(&rig, accept(listener, NULL, NULL));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	user_rig_run(&rig);
+	assert_int_equal(rig.closings, 1);
+	assert_true(rig.front_gone);
+	user_rig_stop(&rig);
+	close(told[0]);
+	close(listener);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes__one_at_a_time),
+		cmocka_unit_test(bytes__two_requests_at_once),
+		cmocka_unit_test(bytes__descriptors_of_the_next),
+		cmocka_unit_test(bytes__stray_descriptors),
+		cmocka_unit_test(bytes__wrong_header),
+		cmocka_unit_test(bytes__cut_anywhere),
+		cmocka_unit_test(answers__not_read),
+		cmocka_unit_test(notices__without_end),
+		cmocka_unit_test(notices__fatal_and_leaving),
+		cmocka_unit_test(answers__twice),
+		cmocka_unit_test(owner__destroys_while_asked),
+		cmocka_unit_test(owner__peer_ends_before_the_answer),
+		cmocka_unit_test(peer__lives_and_dies),
+		cmocka_unit_test(peer__is_dead),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
