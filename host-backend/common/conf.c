@@ -106,11 +106,8 @@ static int arguments_read(const struct rmnic_conf_table *table, int argc, char *
 		ret = argument_split(argv[i], &arg, err);
 		if (ret)
 			break;
+		/* None: it is --config, which was seen to. */
 		s = argument_find(table, arg.name);
-		if (!s && strcmp(arg.name, "config")) {
-			ret = rmnic_error_set(err, "unknown argument '--%s' (try --help)", arg.name);
-			break;
-		}
 		if (!s || s->type != RMNIC_CONF_BOOL || arg.value)
 			text = argument_value(&arg, argc, argv, &i, err);
 		if (!text)
@@ -150,7 +147,10 @@ static enum rmnic_conf_result arguments_scan(const struct rmnic_conf_program *pr
 			*config = argument_value(&arg, argc, argv, &i, err);
 			if (!*config)
 				return RMNIC_CONF_BAD;
-		} else if (s && s->type != RMNIC_CONF_BOOL && !arg.value) {
+		} else if (!s) {
+			rmnic_error_set(err, "unknown argument '--%s' (try --help)", arg.name);
+			return RMNIC_CONF_BAD;
+		} else if (s->type != RMNIC_CONF_BOOL && !arg.value) {
 			i++;
 		}
 	}

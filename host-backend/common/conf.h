@@ -25,7 +25,8 @@
 enum rmnic_conf_type {
 	RMNIC_CONF_BOOL,    /* bool; as an argument alone it means true */
 	RMNIC_CONF_UINT,    /* uint64_t, min to max */
-	RMNIC_CONF_SIZE,    /* uint64_t, bytes, min to max: 4096, "64M", "4G" (powers of 1024) */
+	RMNIC_CONF_SIZE,    /* uint64_t, bytes, min to max: "64M", "4G" (powers of 1024); a
+			     * string in the file */
 	RMNIC_CONF_STRING,  /* const char *, not empty; NULL when it was not given */
 	RMNIC_CONF_ENUM,    /* int, the index in `names` */
 	RMNIC_CONF_IPV4,    /* const char *, "10.0.0.1" */

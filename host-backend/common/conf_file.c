@@ -41,7 +41,8 @@ static const char *type_wanted(enum rmnic_conf_type type)
 	case RMNIC_CONF_UINT:
 		return "a whole number";
 	case RMNIC_CONF_SIZE:
-		return "a size: a whole number of bytes, or a string such as \"4G\"";
+		/* libconfig 1.5 takes 68719476736 for 0: no size is worth that risk. */
+		return "a size in quotes, such as \"4G\" or \"4194304\"";
 	case RMNIC_CONF_LIST:
 		return "a list: ( ..., ... )";
 	default:
@@ -54,11 +55,10 @@ static const char *scalar_text(const struct rmnic_conf_setting *s,
 			       const config_setting_t *entry, char buf[32])
 {
 	int have = config_setting_type(entry);
-	bool number = s->type == RMNIC_CONF_UINT || s->type == RMNIC_CONF_SIZE;
 
 	if (have == CONFIG_TYPE_BOOL && s->type == RMNIC_CONF_BOOL)
 		return config_setting_get_bool(entry) ? "true" : "false";
-	if ((have == CONFIG_TYPE_INT || have == CONFIG_TYPE_INT64) && number) {
+	if ((have == CONFIG_TYPE_INT || have == CONFIG_TYPE_INT64) && s->type == RMNIC_CONF_UINT) {
 		snprintf(buf, 32, "%lld", config_setting_get_int64(entry));
 		return buf;
 	}
