@@ -44,6 +44,13 @@ void fake_free(struct fake *fake)
 	munmap(fake->device, FAKE_SIZE);
 }
 
+void fake_forget(struct fake *fake)
+{
+	memset(fake->live, 0, sizeof(fake->live));
+	fake->mapped = 0;
+	__asan_poison_memory_region(fake->device, FAKE_SIZE);
+}
+
 uint64_t fake_alloc(struct fake *fake, uint32_t bytes, uint32_t align)
 {
 	uint64_t addr = (fake->next + align - 1) / align * align;

@@ -64,6 +64,8 @@ extern const struct rmnic_host_ops fake_ops;
 
 void fake_init(struct fake *fake);
 void fake_free(struct fake *fake);
+/* Whoever had mappings is dead. */
+void fake_forget(struct fake *fake);
 /* Guest memory that nobody else has. */
 uint64_t fake_alloc(struct fake *fake, uint32_t bytes, uint32_t align);
 /* Whether the engine told of its write to the 16 bytes at addr; forgets it. */

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "engine/internal.h"
+
 /* --- The store's blocks ------------------------------------------------------------- */
 
 static void pages_dirty(void *owner, uint64_t offset, uint64_t len)
@@ -34,6 +36,26 @@ static bool discard(void *owner, uint64_t offset, uint64_t len)
 }
 
 /* --- The device ------------------------------------------------------------------------ */
+
+static void make_state(struct rig *rig)
+{
+	struct rmnic_dev_config *c = &rig->config;
+	struct rmnic_state_shape shape = {
+		.pages = c->max_capacity, .slab_pages = c->slab_pages,
+		.queues = c->max_qpairs + 1u, .depth = c->max_depth, .epoch = 1,
+	};
+	uint64_t size;
+
+	memcpy(shape.uuid, c->uuid, sizeof(shape.uuid));
+	size = rmnic_state_size(&shape);
+	rig->state = aligned_alloc(4096, size);
+	assert_non_null(rig->state);
+	memset(rig->state, 0, size);
+	rmnic_state_format(rig->state, &shape);
+	assert_null(rmnic_state_attach(&rig->block, rig->state, size, shape.uuid));
+	rig->generation = 7;
+	c->block = &rig->block;
+}
 
 void rig_up_off(struct rig *rig, const struct rig_options *o)
 {
@@ -76,6 +98,8 @@ void rig_up_off(struct rig *rig, const struct rig_options *o)
 		assert_non_null(rig->store);
 		c->store = rig->store;
 	}
+	if (o->recorded)
+		make_state(rig);
 	rig->dev = rmnic_dev_create(c);
 	assert_non_null(rig->dev);
 	rig->fault = rmnic_dev_fault(rig->dev);
@@ -102,11 +126,40 @@ void rig_down(struct rig *rig)
 	rmnic_store_local_destroy(rig->store);
 	free(rig->blocks.pages);
 	free(rig->blocks.meta);
+	free(rig->state);
 	fake_free(&rig->host);
+}
+
+void rig_die(struct rig *rig)
+{
+	/* Its pieces may not fit together any more: nothing of it runs again. */
+	rig->dev->state = RMNIC_DEV_DISABLED;
+	rmnic_dev_destroy(rig->dev);
+	rig->dev = NULL;
+	rig->slow.pending = 0;
+	fake_forget(&rig->host);
+}
+
+void rig_succeed(struct rig *rig)
+{
+	rig->dev = rmnic_dev_create(&rig->config);
+	assert_non_null(rig->dev);
+	rig->fault = rmnic_dev_fault(rig->dev);
 }
 
 uint32_t rig_enable(struct rig *rig)
 {
+	const struct rmnic_dev_enabling enabling = {
+		.drv_features = rig->config.features,
+		.aq_sq = rig->aq.sq,
+		.aq_cq = rig->aq.cq,
+		.aq_rec = rig->aq.rec,
+		.aq_depth = rig->aq.depth,
+		.generation = rig->generation,
+	};
+
+	if (rig->state)
+		return rmnic_dev_enable_recorded(rig->dev, &enabling);
 	return rmnic_dev_enable(rig->dev, rig->config.features, rig->aq.depth, rig->aq.sq,
 				rig->aq.cq, rig->aq.rec);
 }

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/device.h"
+#include "engine/state_block.h"
 #include "engine/store_local.h"
 #include "fake.h"
 #include "rmnic/ring.h"
@@ -37,6 +38,7 @@ struct rig_options {
 	uint64_t max_capacity; /* default 4096 pages */
 	uint32_t granule;      /* default 4096 bytes */
 	bool slow;             /* the store answers when told to */
+	bool recorded;         /* queues and commands in flight are, in a state block */
 };
 
 struct rig {
@@ -47,6 +49,9 @@ struct rig {
 	struct rmnic_store *store;
 	struct rmnic_local_blocks blocks;
 	struct slow slow;
+	void *state; /* the state block, if there is one */
+	struct rmnic_state_block block;
+	uint32_t generation;
 	struct pair aq, q[RIG_QPS + 1];
 	uint16_t next_cid;
 	uint64_t discarded; /* bytes */
@@ -59,6 +64,11 @@ void rig_up_off(struct rig *rig, const struct rig_options *options);
 void rig_up(struct rig *rig, const struct rig_options *options);
 /* Disables and checks that nothing is mapped or wrong. */
 void rig_down(struct rig *rig);
+
+/* The backend is dead, at whatever instruction: its memory and its mappings are gone. */
+void rig_die(struct rig *rig);
+/* Another process attaches to the state block; it is not enabled yet. */
+void rig_succeed(struct rig *rig);
 
 /* Guest memory for a pair. */
 void pair_init(struct pair *pair, struct fake *host, uint16_t qid, uint32_t depth);
