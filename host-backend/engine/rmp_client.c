@@ -205,6 +205,7 @@ void rmnic_call_send(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 	if (call->attempt && stamp == call->stamp)
 		stamp = (stamp + 1) & 0xffffff;
 	c->counters.retransmits += call->attempt != 0;
+	p->retransmits += call->attempt != 0;
 	m.stamp = call->stamp = stamp;
 	if (!call->attempt)
 		call->first_sent = now;
@@ -515,6 +516,7 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	out->pressure = p->pressure;
 	for (int lane = 0; lane < RMNIC_LANES; lane++)
 		out->srtt[lane] = p->rtt[lane].srtt;
+	out->retransmits = p->retransmits;
 }
 
 const struct rmnic_rmp_client_counters *rmnic_rmp_client_counters(const struct rmnic_rmp_client *c)

@@ -107,6 +107,7 @@ struct rmnic_peer_info {
 	uint32_t window;  /* bytes of page-outs on their way that it is given now */
 	bool pressure;
 	uint64_t srtt[RMNIC_LANES];
+	uint64_t retransmits;
 };
 
 struct rmnic_rmp_client_config {

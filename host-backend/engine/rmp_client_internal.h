@@ -44,6 +44,7 @@ struct rmnic_peer {
 	uint64_t max_version;
 	uint64_t heard;        /* ns: last valid answer */
 	uint64_t shrunk;       /* ns: window last halved */
+	uint64_t retransmits;
 	struct rmnic_addr addr[RMNIC_LANES];
 	struct rmnic_rtt rtt[RMNIC_LANES];
 	struct rmnic_rmp_call *wait_head[RMNIC_LANES], *wait_tail[RMNIC_LANES];

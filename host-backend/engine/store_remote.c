@@ -260,3 +260,8 @@ uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store)
 		due = own;
 	return tell < due ? tell : due;
 }
+
+uint64_t rmnic_store_remote_free_pages(const struct rmnic_store *store, uint32_t peer)
+{
+	return to_remote(store)->peers[peer].free_pages;
+}

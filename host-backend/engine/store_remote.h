@@ -106,6 +106,8 @@ void rmnic_store_remote_release(struct rmnic_store *store);
 bool rmnic_store_remote_missing(const struct rmnic_store *store, uint8_t server[16]);
 /* now_ns() at which to poll the client and ops->idle() at the latest; UINT64_MAX: never. */
 uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store);
+/* Pages that the client's peer said it can still reserve; UINT64_MAX: it never said. */
+uint64_t rmnic_store_remote_free_pages(const struct rmnic_store *store, uint32_t peer);
 const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmnic_store *store);
 
 #endif /* RMNIC_ENGINE_STORE_REMOTE_H */
