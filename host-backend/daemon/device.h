@@ -86,6 +86,7 @@ void rmnic_vdev_end(struct rmnic_vdev *v, bool release);
 
 struct rmnic_vdev_peer {
 	struct rmnic_conf_address address; /* ip 0: a server that was removed */
+	uint64_t free_pages; /* as it said last; UINT64_MAX: never */
 	struct rmnic_peer_info info;
 };
 

@@ -51,6 +51,7 @@ static void look(void *arg)
 	out->npeers = v->npeers;
 	for (uint32_t i = 0; i < v->npeers; i++) {
 		out->peers[i].address = v->peers[i];
+		out->peers[i].free_pages = rmnic_store_remote_free_pages(v->store, i);
 		rmnic_rmp_client_peer(v->client, i, &out->peers[i].info);
 	}
 	out->no_vector = v->no_vector;
