@@ -37,9 +37,13 @@
 #endif
 
 #include "block/aio.h"
+#include "chardev/char-fe.h"
+#include "chardev/char-socket.h"
 #include "exec/memory.h"
 #include "hw/qdev-core.h"
 #include "hw/qdev-properties.h"
+#include "migration/blocker.h"
+#include "qapi/error.h"
 #include "qemu/main-loop.h"
 
 /* 8.2 gave the big lock its name. */
@@ -77,6 +81,52 @@ static inline void rmnic_class_set_reset(DeviceClass *dc,
     device_class_set_legacy_reset(dc, reset);
 #else
     dc->reset = reset;
+#endif
+}
+
+/* 8.2 made the blocker's owner the migration code. */
+static inline bool rmnic_migration_block(Error **reason, Error **errp)
+{
+#if RMNIC_QEMU_AT_LEAST(8, 2)
+    return migrate_add_blocker(reason, errp) == 0;
+#else
+    if (migrate_add_blocker(*reason, errp) == 0) {
+        return true;
+    }
+    error_free(*reason);
+    *reason = NULL;
+    return false;
+#endif
+}
+
+static inline void rmnic_migration_unblock(Error **reason)
+{
+#if RMNIC_QEMU_AT_LEAST(8, 2)
+    migrate_del_blocker(reason);
+#else
+    migrate_del_blocker(*reason);
+    error_free(*reason);
+    *reason = NULL;
+#endif
+}
+
+/* 9.2 counts in milliseconds. */
+static inline void rmnic_chardev_no_reconnect(SocketChardev *chr)
+{
+#if RMNIC_QEMU_AT_LEAST(9, 2)
+    chr->reconnect_time_ms = 0;
+#else
+    chr->reconnect_time = 0;
+#endif
+}
+
+/* 8.1 gave blocks of files an offset. */
+static inline uint64_t rmnic_ram_fd_offset(const RAMBlock *block)
+{
+#if RMNIC_QEMU_AT_LEAST(8, 1)
+    return block->fd_offset;
+#else
+    return 0;
 #endif
 }
 

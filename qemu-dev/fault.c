@@ -75,6 +75,10 @@ static void rmnic_knob_set(Object *obj, Visitor *v, const char *name, void *opaq
                    knob->max);
         return;
     }
+    if (s->user && value) {
+        error_setg(errp, "rmnic: %s needs the engine in QEMU: leave out chardev=", name);
+        return;
+    }
     rmnic_knob_write(&s->fault, knob, value);
     if (s->engine) {
         rmnic_knob_write(rmnic_dev_fault(s->engine), knob, value);
@@ -100,6 +104,18 @@ static void rmnic_lie_visit(Object *obj, Visitor *v, const char *name, void *opa
     const struct RmnicLie *lie = opaque;
 
     visit_type_uint64(v, name, (uint64_t *)((char *)RMNIC(obj) + lie->offset), errp);
+}
+
+bool rmnic_fault_none(RmnicState *s, Error **errp)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rmnic_knobs); i++) {
+        if (rmnic_knob_read(&s->fault, &rmnic_knobs[i])) {
+            error_setg(errp, "rmnic: %s needs the engine in QEMU: leave out chardev=",
+                       rmnic_knobs[i].name);
+            return false;
+        }
+    }
+    return true;
 }
 
 void rmnic_fault_apply(RmnicState *s)

@@ -15,6 +15,8 @@
 #define RMNIC_MAX_VECTORS 2048 /* of an MSI-X table */
 #define RMNIC_MAX_SLAB    (1 * TiB)
 #define RMNIC_MAX_SIZE    (RMNIC_MAX_CAPACITY << RMNIC_PAGE_SHIFT)
+#define RMNIC_MIN_TIMEOUT 100            /* ms */
+#define RMNIC_MAX_TIMEOUT (3600 * 1000)
 
 static bool rmnic_check_slab(RmnicState *s, Error **errp)
 {
@@ -43,6 +45,33 @@ static bool rmnic_check_memdev(RmnicState *s, Error **errp)
     }
     s->size = memory_region_size(mr);
     return true;
+}
+
+static bool rmnic_check_timeout(const char *name, uint32_t ms, Error **errp)
+{
+    if (ms < RMNIC_MIN_TIMEOUT || ms > RMNIC_MAX_TIMEOUT) {
+        error_setg(errp, "rmnic: %s=%u is out of range (%u-%u)", name, ms, RMNIC_MIN_TIMEOUT,
+                   RMNIC_MAX_TIMEOUT);
+        return false;
+    }
+    return true;
+}
+
+/* What the engine in this process has a use for, a backend has not. */
+static bool rmnic_check_chardev(RmnicState *s, Error **errp)
+{
+    if (!qemu_chr_fe_backend_connected(&s->chr)) {
+        return true;
+    }
+    if (s->memdev || s->iothread) {
+        error_setg(errp, "rmnic: chardev= and %s= exclude each other: the backend %s",
+                   s->memdev ? "memdev" : "iothread",
+                   s->memdev ? "keeps the pages: give size=" : "has threads of its own");
+        return false;
+    }
+    return rmnic_fault_none(s, errp) &&
+           rmnic_check_timeout("connect-timeout-ms", s->connect_timeout_ms, errp) &&
+           rmnic_check_timeout("kill-timeout-ms", s->kill_timeout_ms, errp);
 }
 
 static bool rmnic_check_size(RmnicState *s, Error **errp)
@@ -122,7 +151,8 @@ static bool rmnic_check_capacity(RmnicState *s, uint64_t capacity, uint64_t min,
 
 bool rmnic_props_check(RmnicState *s, Error **errp)
 {
-    if (!rmnic_check_slab(s, errp) || !rmnic_check_size(s, errp) ||
+    if (!rmnic_check_chardev(s, errp) ||
+        !rmnic_check_slab(s, errp) || !rmnic_check_size(s, errp) ||
         !rmnic_check_queues(s, errp) || !rmnic_check_serial(s, errp)) {
         return false;
     }
@@ -184,6 +214,9 @@ RMNIC_PROPERTIES rmnic_properties[] = {
     DEFINE_PROP_UINT32("vectors", RmnicState, vectors, UINT32_MAX),
     DEFINE_PROP_LINK("iothread", RmnicState, iothread, TYPE_IOTHREAD, IOThread *),
     DEFINE_PROP_UINT32("poll-max-ns", RmnicState, poll_max_ns, 200 * SCALE_US),
+    DEFINE_PROP_CHR("chardev", RmnicState, chr),
+    DEFINE_PROP_UINT32("connect-timeout-ms", RmnicState, connect_timeout_ms, 10000),
+    DEFINE_PROP_UINT32("kill-timeout-ms", RmnicState, kill_timeout_ms, 5000),
     DEFINE_PROP_STRING("serial", RmnicState, serial),
     DEFINE_PROP_UUID("uuid", RmnicState, uuid),
     RMNIC_PROPERTIES_END
@@ -197,5 +230,5 @@ void rmnic_props_class_init(ObjectClass *oc)
     object_class_property_set_description(oc, "capacity",
         "bytes the guest may use now; grows at run time by qom-set, up to size");
     object_class_property_add_str(oc, "state", rmnic_state_get, NULL);
-    object_class_property_set_description(oc, "state", "disabled, ready, resetting or fatal");
+    object_class_property_set_description(oc, "state", "disabled, starting, ready, resetting or fatal");
 }

@@ -8,6 +8,7 @@
  *     host.c     guest memory, clock and tracing for the engine
  *     poll.c     the IOThread that runs the engine
  *     embed.c    the memory of the store
+ *   user.c     the mode with a backend process; user.h lists its files
  *   props.c, fault.c, stats.c   QOM properties
  *   vmstate.c  migration and snapshots
  */
@@ -177,7 +178,7 @@ static void rmnic_realize(PCIDevice *pdev, Error **errp)
     if (!rmnic_props_check(s, errp)) {
         return;
     }
-    s->ops = &rmnic_local_ops;
+    s->ops = qemu_chr_fe_backend_connected(&s->chr) ? &rmnic_user_ops : &rmnic_local_ops;
     s->as = pci_get_address_space(pdev);
     s->iommu = rmnic_behind_iommu(s);
     s->features = RMNIC_FEATURES | (s->iommu ? RMNIC_F_IOVA : 0);
@@ -265,6 +266,7 @@ static void rmnic_class_init(ObjectClass *oc, void *data)
     rmnic_props_class_init(oc);
     rmnic_fault_class_init(oc);
     rmnic_stats_class_init(oc);
+    rmnic_user_report_class_init(oc);
 }
 
 static const TypeInfo rmnic_type = {

@@ -68,6 +68,8 @@ typedef struct RmnicModeOps {
     bool (*stats)(RmnicState *s, Visitor *v, Error **errp);
 } RmnicModeOps;
 
+typedef struct RmnicUser RmnicUser;
+
 /* What the guest reads and writes in BAR0, as far as it is not constant. */
 typedef struct RmnicRegs {
     uint32_t ctrl;
@@ -114,6 +116,9 @@ struct RmnicState {
     QemuUUID uuid;
     HostMemoryBackend *memdev;
     IOThread *iothread;
+    CharBackend chr;         /* to a backend; else the engine is in this process */
+    uint32_t connect_timeout_ms;
+    uint32_t kill_timeout_ms;
 
     /* Constant once realized, too. */
     const RmnicModeOps *ops;
@@ -140,6 +145,8 @@ struct RmnicState {
     QEMUBH *fatal_bh;
     uint8_t caps[RMNIC_CAPS_SIZE];
     VMChangeStateEntry *vmchange;
+
+    RmnicUser *user;         /* user.c; NULL: embedded */
 
     /* The engine and its store (local.c, embed.c). */
     struct rmnic_dev *engine;
@@ -211,6 +218,12 @@ extern const RmnicModeOps rmnic_local_ops;
 /* (Re)makes store and engine from the properties and s->uuid; the old ones are gone. */
 bool rmnic_engine_create(RmnicState *s, uint64_t capacity, Error **errp);
 
+/* --- user.c ----------------------------------------------------------------------------- */
+
+extern const RmnicModeOps rmnic_user_ops;
+
+void rmnic_user_report_class_init(ObjectClass *oc);
+
 /* --- host.c ------------------------------------------------------------------------------- */
 
 extern const struct rmnic_host_ops rmnic_host_ops;
@@ -256,6 +269,8 @@ struct rmnic_store *rmnic_embed_open(RmnicState *s);
 bool rmnic_props_check(RmnicState *s, Error **errp);
 void rmnic_props_class_init(ObjectClass *oc);
 void rmnic_fault_class_init(ObjectClass *oc);
+/* False: a fault is asked for, which only the embedded engine can have. */
+bool rmnic_fault_none(RmnicState *s, Error **errp);
 /* Hands the engine what the x-fault properties say. */
 void rmnic_fault_apply(RmnicState *s);
 void rmnic_stats_class_init(ObjectClass *oc);

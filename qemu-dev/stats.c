@@ -169,7 +169,14 @@ static void rmnic_latency_get(Object *obj, Visitor *v, const char *name, void *o
     RmnicState *s = RMNIC(obj);
     bool ok = true;
 
-    if (!rmnic_realized(s, name, errp) || !visit_start_struct(v, name, NULL, 0, errp)) {
+    if (!rmnic_realized(s, name, errp)) {
+        return;
+    }
+    if (s->user) {
+        error_setg(errp, "rmnic: the backend measures latency: ask it (rmnicctl latency)");
+        return;
+    }
+    if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
     }
     for (int i = 0; ok && i < RMNIC_STAGE_COUNT; i++) {

@@ -20,10 +20,22 @@ static void rmnic_do_save(void *opaque)
     }
 }
 
+/* RULES C4. Outgoing streams are blocked before; this is for one from an embedded device. */
+static bool rmnic_refuses_stream(RmnicState *s)
+{
+    if (s->user) {
+        error_report("rmnic: a device with chardev= can be neither migrated nor restored");
+    }
+    return s->user;
+}
+
 static int rmnic_pre_save(void *opaque)
 {
     RmnicState *s = opaque;
 
+    if (rmnic_refuses_stream(s)) {
+        return -EINVAL;
+    }
     s->ops->look(s);
     s->vm_nqp = s->queues + 1;
     s->vm_npages = s->size >> RMNIC_PAGE_SHIFT;
@@ -42,6 +54,9 @@ static int rmnic_pre_load(void *opaque)
 {
     RmnicState *s = opaque;
 
+    if (rmnic_refuses_stream(s)) {
+        return -EINVAL;
+    }
     s->vm_nqp = s->queues + 1;
     s->vm_npages = s->size >> RMNIC_PAGE_SHIFT;
     s->vm_slab_size = s->slab_size;
