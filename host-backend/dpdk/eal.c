@@ -14,6 +14,7 @@
 #include "dpdk/cpus.h"
 #include "dpdk/eal.h"
 #include "dpdk/eal_internal.h"
+#include "dpdk/xdp_log.h"
 
 #define ARGS_MAX    64
 #define WORKERS_MAX 64
@@ -204,6 +205,7 @@ int rmnic_eal_start(const struct rmnic_eal_config *config, struct rmnic_error *e
 			config->hugepages ? "are there enough hugepages (/proc/meminfo)? "
 					    "--no-huge does without"
 					  : "is there enough memory?");
+	rmnic_xdp_log_redirect();
 	return 0;
 }
 

@@ -6,9 +6,11 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "dpdk/eal_internal.h"
@@ -21,15 +23,21 @@
 #define SOCKETS_MAX   256u
 /* What may be held of RX beside the ring: a burst, and what waits for another lcore. */
 #define RX_HELD       1024u
+#define POOL_CACHE    64u
 
 static int failed(const struct rmnic_port *port, const char *what, int code,
 		  struct rmnic_error *err)
 {
 	char said[256];
 
-	return rmnic_error_set(err, "port %s: %s (%s): %s", port->device.name, what,
+	/* RULES F8 */
+	const char *hint = port->device.driver == RMNIC_DRIVER_AF_XDP && rmnic_lockable() != UINT64_MAX
+				   ? "; af_xdp is for root, af_packet is not"
+				   : "";
+
+	return rmnic_error_set(err, "port %s: %s (%s): %s%s", port->device.name, what,
 			       rte_strerror(code < 0 ? -code : code),
-			       rmnic_eal_said(said, sizeof(said)));
+			       rmnic_eal_said(said, sizeof(said)), hint);
 }
 
 static int domain_of(const struct rmnic_port *port)
@@ -111,6 +119,38 @@ static int probe(struct rmnic_port *port, const struct rmnic_rings *rings, struc
 	return 0;
 }
 
+/*
+ * af_xdp's driver gives the pool's memory to the kernel as if its objects were packed, and the
+ * kernel refuses a frame that crosses a page: so an object, with what the mempool puts in front
+ * of it, is one page exactly. (Others are spread over memory channels.)
+ */
+static struct rte_mempool *umem_create(const char *name, unsigned int count)
+{
+	struct rte_pktmbuf_pool_private private = { 0 };
+	struct rte_mempool_objsz exact;
+	struct rte_mempool *pool;
+	unsigned int size;
+
+	rte_mempool_calc_obj_size(64, RTE_MEMPOOL_F_NO_SPREAD, &exact);
+	size = (unsigned int)sysconf(_SC_PAGESIZE) - exact.header_size - exact.trailer_size;
+	private.mbuf_data_room_size = (uint16_t)(size - sizeof(struct rte_mbuf));
+	pool = rte_mempool_create_empty(name, count, size, 0, sizeof(private), SOCKET_ID_ANY,
+					RTE_MEMPOOL_F_NO_SPREAD);
+	if (!pool)
+		return NULL;
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL)) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(pool, &private);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static int pools_create(struct rmnic_port *port, struct rmnic_error *err)
 {
 	bool umem = port->device.driver == RMNIC_DRIVER_AF_XDP;
@@ -122,9 +162,11 @@ static int pools_create(struct rmnic_port *port, struct rmnic_error *err)
 
 	for (uint16_t q = 0; q < port->queues; q++) {
 		snprintf(name, sizeof(name), "rx%u.%u", port->id, q);
-		port->rx_pool[q] = rte_pktmbuf_pool_create(
-			name, count, 0, 0, (uint16_t)(RTE_PKTMBUF_HEADROOM + port->room),
-			SOCKET_ID_ANY);
+		port->rx_pool[q] =
+			umem ? umem_create(name, count)
+			     : rte_pktmbuf_pool_create(name, count, POOL_CACHE, 0,
+						       (uint16_t)(RTE_PKTMBUF_HEADROOM + port->room),
+						       SOCKET_ID_ANY);
 		if (!port->rx_pool[q])
 			return rmnic_error_set(err, "port %s: no memory for %u frames of %u bytes: "
 						    "raise --memory-mib", port->device.name, count,
