@@ -279,6 +279,7 @@ static struct rmnic_vdev *take_slot(struct rmnic_backend *b, const uint8_t *uuid
 	}
 	v->backend = b;
 	v->slot = slot;
+	v->worker = rmnic_backend_pick(b); /* before it counts itself */
 	b->vdevs[slot] = v;
 	return v;
 }
@@ -304,7 +305,6 @@ struct rmnic_vdev *rmnic_vdev_create(struct rmnic_backend *b,
 		rmnic_user_state_unmap(&unwanted);
 		return NULL;
 	}
-	v->worker = rmnic_backend_pick(b);
 	v->conf = *device;
 	v->state = *state;
 	v->ops = ops;
