@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control socket, the daemon's side: clients, lines, bounds. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/ctl.h"
 #include "common/ctl_internal.h"
+#include "common/listener.h"
 #include "common/log.h"
 
 struct client {
@@ -27,10 +26,7 @@ struct client {
 struct rmnic_ctl {
 	sd_event *event;
 	sd_event_source *io;
-	int fd;
-	dev_t dev; /* of the socket's file: it is removed only while it is still ours */
-	ino_t ino;
-	char path[108];
+	struct rmnic_listener listener;
 	const struct rmnic_ctl_command *commands;
 	void *arg;
 	struct client *client[RMNIC_CTL_MAX_CLIENTS];
@@ -189,13 +185,14 @@ static struct client *client_create(struct rmnic_ctl *ctl, int fd)
 
 /* --- The socket --------------------------------------------------------------------------- */
 
-static int on_connect(sd_event_source *source, int listener, uint32_t events, void *arg)
+static int on_connect(sd_event_source *source, int listening, uint32_t events, void *arg)
 {
 	static const char full[] = "{\"ok\":false,\"error\":\"too many control clients\"}\n";
 	struct rmnic_ctl *ctl = arg;
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = rmnic_listener_accept(&ctl->listener);
 
 	(void)source;
+	(void)listening;
 	(void)events;
 	if (fd < 0)
 		return 0;
@@ -214,54 +211,6 @@ static int on_connect(sd_event_source *source, int listener, uint32_t events, vo
 	return 0;
 }
 
-/*
- * Removes the socket of a predecessor that is gone. One that somebody answers at is left: two
- * daemons at one path would each believe that it is theirs.
- */
-static int stale_remove(const struct sockaddr_un *address, struct rmnic_error *err)
-{
-	struct stat st;
-	int ret;
-
-	if (lstat(address->sun_path, &st))
-		return errno == ENOENT ? 0 : rmnic_error_set(err, "%s: %s", address->sun_path,
-							     strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return rmnic_error_set(err, "%s: is there and is no socket: remove it or choose "
-				       "another path", address->sun_path);
-	ret = rmnic_ctl_probe(address);
-	if (ret == ECONNREFUSED)
-		return unlink(address->sun_path) && errno != ENOENT ?
-			       rmnic_error_set(err, "%s: %s", address->sun_path, strerror(errno)) : 0;
-	if (ret == 0 || ret == EAGAIN)
-		return rmnic_error_set(err, "%s: another daemon serves this socket: stop it, or choose "
-				       "another path", address->sun_path);
-	return rmnic_error_set(err, "%s: %s", address->sun_path, strerror(ret));
-}
-
-static int listener_open(struct rmnic_ctl *ctl, struct rmnic_error *err)
-{
-	struct sockaddr_un address;
-	struct stat st;
-	mode_t old;
-	int ret;
-
-	if (rmnic_ctl_address(ctl->path, &address, err) || stale_remove(&address, err))
-		return -1;
-	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (ctl->fd < 0)
-		return rmnic_error_set(err, "%s: %s", ctl->path, strerror(errno));
-	/* From the start: between bind and a chmod anybody could connect. */
-	old = umask(0117);
-	ret = bind(ctl->fd, (struct sockaddr *)&address, sizeof(address));
-	umask(old);
-	if (ret || listen(ctl->fd, 16) || stat(ctl->path, &st))
-		return rmnic_error_set(err, "%s: %s", ctl->path, strerror(errno));
-	ctl->dev = st.st_dev;
-	ctl->ino = st.st_ino;
-	return 0;
-}
-
 struct rmnic_ctl *rmnic_ctl_listen(sd_event *event, const char *path,
 				   const struct rmnic_ctl_command *commands, void *arg,
 				   struct rmnic_error *err)
@@ -273,19 +222,12 @@ struct rmnic_ctl *rmnic_ctl_listen(sd_event *event, const char *path,
 		rmnic_error_set(err, "out of memory");
 		return NULL;
 	}
-	ctl->fd = -1;
 	ctl->event = event;
 	ctl->commands = commands;
 	ctl->arg = arg;
-	if ((size_t)snprintf(ctl->path, sizeof(ctl->path), "%s", path) >= sizeof(ctl->path)) {
-		rmnic_error_set(err, "%s: the path is too long for a socket (at most 107 bytes)",
-				path);
-		free(ctl);
-		return NULL;
-	}
-	if (listener_open(ctl, err))
+	if (rmnic_listener_open(&ctl->listener, path, err))
 		goto fail;
-	ret = sd_event_add_io(event, &ctl->io, ctl->fd, EPOLLIN, on_connect, ctl);
+	ret = sd_event_add_io(event, &ctl->io, ctl->listener.fd, EPOLLIN, on_connect, ctl);
 	if (ret < 0) {
 		rmnic_error_set(err, "%s: %s", path, strerror(-ret));
 		goto fail;
@@ -298,17 +240,12 @@ fail:
 
 void rmnic_ctl_close(struct rmnic_ctl *ctl)
 {
-	struct stat st;
-
 	if (!ctl)
 		return;
 	for (int i = 0; i < RMNIC_CTL_MAX_CLIENTS; i++)
 		if (ctl->client[i])
 			client_drop(ctl->client[i]);
 	sd_event_source_disable_unref(ctl->io);
-	if (ctl->fd >= 0)
-		close(ctl->fd);
-	if (ctl->ino && !lstat(ctl->path, &st) && st.st_dev == ctl->dev && st.st_ino == ctl->ino)
-		unlink(ctl->path);
+	rmnic_listener_close(&ctl->listener);
 	free(ctl);
 }

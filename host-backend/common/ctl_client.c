@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "common/ctl_internal.h"
+#include "common/ctl.h"
 
 struct rmnic_ctl_client {
 	int fd;
@@ -18,7 +19,7 @@ struct rmnic_ctl_client {
 	size_t in_len, in_size;
 };
 
-int rmnic_ctl_address(const char *path, struct sockaddr_un *out, struct rmnic_error *err)
+static int address_set(const char *path, struct sockaddr_un *out, struct rmnic_error *err)
 {
 	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(out->sun_path))
@@ -26,19 +27,6 @@ int rmnic_ctl_address(const char *path, struct sockaddr_un *out, struct rmnic_er
 				       "bytes)", path, sizeof(out->sun_path) - 1);
 	strcpy(out->sun_path, path);
 	return 0;
-}
-
-int rmnic_ctl_probe(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int ret = 0;
-
-	if (fd < 0)
-		return errno;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		ret = errno;
-	close(fd);
-	return ret;
 }
 
 static int64_t now_ms(void)
@@ -76,7 +64,7 @@ struct rmnic_ctl_client *rmnic_ctl_connect(const char *path, int timeout_ms,
 	struct rmnic_ctl_client *client;
 	struct sockaddr_un address;
 
-	if (rmnic_ctl_address(path, &address, err))
+	if (address_set(path, &address, err))
 		return NULL;
 	client = calloc(1, sizeof(*client));
 	if (!client) {
