@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The fleet: memory servers, each joined by a link of its own to the namespace of the backend."""
 import os
+import shlex
 import shutil
+import sys
 import tempfile
+import uuid
 
 from fleetlib.child import Child
 from fleetlib.control import ask
@@ -22,12 +25,26 @@ def program(name):
     return path
 
 
+def look(control, servers):
+    """Where the pages of all devices went, and what that took. servers: ADDRESS:PORT=CONTROL each."""
+    stats = ask(control, "stats")
+    wire = {key: stats[key] for key in ("retransmits", "segments", "crc_errors")}
+    sent = []
+    for server in servers:
+        address, _, path = server.partition("=")
+        # Pages that it was sent and has stored since it started, those that were given back again included.
+        pages = ask(path, "stats")["pages_written"]
+        sent.append({"address": address, "pages": pages, "bytes": pages * 4096})
+    return {"servers": sent, "wire": wire}
+
+
 class Server:
     """One memory server: its namespace, its link, its process."""
 
     def __init__(self, fleet, index):
         self.fleet, self.index = fleet, index
         self.name = f"memd{index}"
+        self.uuid = str(uuid.uuid4())   # kept over a restart: it is the same server then
         # A subnet of four addresses a link, of those kept for documentation.
         self.gateway, self.address = (f"192.0.2.{4 * index + host}" for host in (1, 2))
         self.control = os.path.join(fleet.scratch, self.name + ".ctl")
@@ -39,7 +56,7 @@ class Server:
     def argv(self):
         fleet = self.fleet
         return [program("rmnic-memd"), "--control", self.control, "--port", fleet.port("up0", self.address),
-                "--udp-port", str(PORT), "--memory", fleet.memory[self.index], "--slab-size", fleet.slab,
+                "--udp-port", str(PORT), "--uuid", self.uuid, "--memory", fleet.memory[self.index], "--slab-size", fleet.slab,
                 *fleet.common, *fleet.memd_args]
 
     def start(self):
@@ -48,11 +65,6 @@ class Server:
 
     def ask(self, command, **arguments):
         return ask(self.control, command, **arguments)
-
-    def received(self):
-        """Pages it was sent and has stored, since it started: given back ones are counted too."""
-        pages = self.ask("stats")["pages_written"]
-        return {"address": f"{self.address}:{PORT}", "pages": pages, "bytes": pages * 4096}
 
 
 class Fleet:
@@ -128,11 +140,10 @@ class Fleet:
     def ask(self, command, **arguments):
         return ask(self.control, command, **arguments)
 
-    def wire(self):
-        """Where the pages went, and what that took, since the fleet started."""
-        stats = self.ask("stats")
-        return {"servers": [server.received() for server in self.servers],
-                "wire": {key: stats[key] for key in ("retransmits", "segments", "crc_errors")}}
+    def look_command(self):
+        """For guest-run --look."""
+        words = [sys.executable, "-B", os.path.join(ROOT, "scripts/fleet"), "--look", self.control]
+        return shlex.join(words + [f"{server.address}:{PORT}={server.control}" for server in self.servers])
 
     def children(self):
         return [child for child in [self.backend] + [server.child for server in self.servers] if child]

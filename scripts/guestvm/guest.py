@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import subprocess
 import sys
 import time
 
@@ -15,7 +16,7 @@ HEARTBEAT_S = 20
 class Guest:
     """run() gives the job's exit status, or a text that says why there is none."""
 
-    def __init__(self, log_dir, nonce, timeout, say, interactive=False, zeroing_needed=False):
+    def __init__(self, log_dir, nonce, timeout, say, interactive=False, zeroing_needed=False, look=None):
         self.log_dir = log_dir
         self.nonce = nonce
         self.interactive = interactive   # the console is this terminal, QEMU's from start to end
@@ -23,6 +24,7 @@ class Guest:
         self.timeout = timeout
         self.say = say
         self.zeroing_needed = zeroing_needed
+        self.look = look                 # command whose output answers 'host look'
         self.refused = None              # why the guest was ended by us
         self.status = None               # of the job, once PID 1 has reported it
         self.booted = None
@@ -125,6 +127,8 @@ class Guest:
             name, _, seconds = rest.partition(" ")
             self.event_deadline = time.monotonic() + float(seconds)
             self.vm.monitor.await_event(name, self._answer)
+        elif verb == "look":
+            self._look()
         elif verb == "migrate":
             Migration(self.vm, self._start, self._migrated)
 
@@ -139,6 +143,17 @@ class Guest:
             self._answer({"error": {"class": "HostError", "desc": f"not JSON: {error}"}})
             return
         self.vm.monitor.execute(request, self._answer)
+
+    def _look(self):
+        """The guest waits for it, so what is seen is seen at this moment of the job."""
+        if not self.look:
+            self._answer({"error": {"class": "HostError", "desc": "guest-run was given no --look"}})
+            return
+        done = subprocess.run(self.look, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+        try:
+            self._answer({"return": json.loads(done.stdout)})
+        except ValueError:
+            self._answer({"error": {"class": "HostError", "desc": f"{self.look[0]}: status {done.returncode}, no JSON"}})
 
     def _migrated(self, answer, destination):
         if destination:

@@ -24,7 +24,7 @@ def read_log(log_name, name):
         return ""
 
 
-def summary_of(settings, status, accel, log_name, wire):
+def summary_of(settings, status, accel, log_name):
     """The numbers are the guest's; 'ok' also takes in how the guest ended and what the servers saw."""
     results = {}
     for device in settings.devices:
@@ -43,7 +43,7 @@ def summary_of(settings, status, accel, log_name, wire):
     if settings.device == "rmnic":
         add_device_counters(summary, log_name)
     if settings.remote:
-        add_wire(summary, wire)
+        add_wire(summary, log_name)
     return summary
 
 
@@ -58,8 +58,10 @@ def add_device_counters(summary, log_name):
     summary["ok"] = summary["ok"] and summary["seen_by_device"]
 
 
-def add_wire(summary, wire):
+def add_wire(summary, log_name):
     """The servers must have been sent every page that went out and was not one word repeated."""
+    text = read_log(log_name, "wire")
+    wire = json.loads(text).get("return") if text else None
     summary["servers"] = wire["servers"] if wire else []
     summary["wire"] = wire["wire"] if wire else None
     stats = summary["device_stats"] or {}

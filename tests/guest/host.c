@@ -7,6 +7,7 @@
  *   host get rm0 stats               qom-get of a device's property, by the device's id
  *   host set rm0 x-fault '"text"'    qom-set; the value is JSON
  *   host migrate                     live migration to a second QEMU, where this goes on
+ *   host look                        what the command says that guest-run was given with --look
  *
  * After 'savevm', a 'loadvm' is answered to the one who asked for the savevm: an "id" in the
  * QMP command, which the answer repeats, tells the two apart.
@@ -27,7 +28,7 @@
 static int usage(void)
 {
 	fputs("usage: host qmp JSON | event NAME [SECONDS] | get ID PROPERTY |"
-	      " set ID PROPERTY JSON | migrate\n",
+	      " set ID PROPERTY JSON | migrate | look\n",
 	      stderr);
 	return 2;
 }
@@ -51,8 +52,8 @@ static int request_format(char *line, size_t size, int argc, char **argv)
 			       "qmp {\"execute\":\"qom-set\",\"arguments\":"
 			       "{\"path\":\"%s\",\"property\":\"%s\",\"value\":%s}}\n",
 			       argv[2], argv[3], argv[4]);
-	else if (!strcmp(verb, "migrate") && argc == 2)
-		len = snprintf(line, size, "migrate\n");
+	else if ((!strcmp(verb, "migrate") || !strcmp(verb, "look")) && argc == 2)
+		len = snprintf(line, size, "%s\n", verb);
 	else
 		return -1;
 	return len < (int)size ? len : -1;

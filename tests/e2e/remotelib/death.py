@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Backends and front ends that end while pages move."""
+import os
+import signal
+import time
+
+from fleetlib.fleet import Fleet
+
+from remotelib.guestrun import GuestRun
+
+
+def eventually(what, condition, limit=60):
+    """For what no event tells of: another process' books."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit} s: {what}"
+        time.sleep(0.05)
+
+
+def replaced_under_load(name, number, times):
+    with Fleet(2, name + "-fleet", memory="256M") as fleet, GuestRun(name, fleet.socket, env={"READS": 6000}) as guest:
+        done = 0
+        for line in guest.lines():
+            if "rmnic " not in line or done == times:
+                continue
+            fleet.backend.kill(number)
+            status = fleet.backend.wait(30)
+            assert status == (-number if number == signal.SIGKILL else 0), f"rmnicd ended with {status}"
+            fleet.start_backend()
+            done += 1
+        guest.ended()
+        guest.result()
+        assert done == times, f"the guest was done after {done} of {times}"
+        assert fleet.ask("devices") is not None
+
+
+def backend_restarted():
+    """It leaves as systemd would have it leave: the guest stalls and goes on."""
+    replaced_under_load("e2e-restart", signal.SIGTERM, 3)
+
+
+def backend_killed():
+    replaced_under_load("e2e-kill", signal.SIGKILL, 6)
+
+
+def slabs(fleet):
+    return sum(len(server.ask("slabs")) for server in fleet.servers)
+
+
+def qemu_killed():
+    """USER-21: who was killed says no good-bye; its slabs are given back all the same."""
+    with Fleet(2, "e2e-orphan-fleet", memory="256M") as fleet:
+        with GuestRun("e2e-orphan", fleet.socket) as guest:
+            guest.until("random read")
+            assert slabs(fleet) > 0
+            os.kill(guest.qemu_pid(), signal.SIGKILL)
+            guest.ended(125)
+        eventually("the slabs of a killed QEMU are freed", lambda: slabs(fleet) == 0 and not fleet.ask("devices"))
+        # And there is room for the next one.
+        with GuestRun("e2e-heir", fleet.socket) as guest:
+            guest.ended()
+            guest.result()
