@@ -169,7 +169,7 @@ int rmnic_user_front_request(struct rmnic_user_front *f, uint16_t type, const vo
 	uint8_t out[sizeof(struct rmnic_user_hdr) + RMNIC_USER_MAX_PAYLOAD];
 	struct rmnic_user_msg msg = { .type = type, .size = size, .seq = ++f->seq };
 	int64_t deadline = now_ms() + f->timeout_ms;
-	const char *why = f->broken;
+	const char *why = f->broken, *later;
 
 	if (available)
 		*available = 0;
@@ -184,10 +184,10 @@ int rmnic_user_front_request(struct rmnic_user_front *f, uint16_t type, const vo
 	why = send_all(f, out, sizeof(struct rmnic_user_hdr) + size, fds, nfds, deadline);
 	/* A backend that leaves may have said so before it closed: what it said is still read. */
 	do {
-		const char *later = read_message(f, type, &msg, deadline);
-
-		why = later ? (why ? why : later) : NULL;
-	} while (!why && msg.flags == RMNIC_USER_F_NOTICE);
+		later = read_message(f, type, &msg, deadline);
+		if (!why)
+			why = later;
+	} while (!later && msg.flags == RMNIC_USER_F_NOTICE);
 	if (why)
 		return broken(f, why, err);
 	if (msg.status != RMNIC_USER_S_OK) {
