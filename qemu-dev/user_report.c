@@ -17,7 +17,7 @@
 
 /* --- Warnings ----------------------------------------------------------------------------------------- */
 
-static void rmnic_user_sayv(RmnicUser *u, const char *format, va_list ap)
+static void G_GNUC_PRINTF(2, 0) rmnic_user_sayv(RmnicUser *u, const char *format, va_list ap)
 {
     g_autofree char *text = g_strdup_vprintf(format, ap);
     g_autofree char *who = u->name[0] ? g_strdup_printf("%s (pid %d)", u->name, u->peer.pid)
