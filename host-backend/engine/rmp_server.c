@@ -5,7 +5,7 @@
 
 #include "engine/rmp_server_internal.h"
 
-#define APPLY_A_POLL 8
+#define APPLY_A_POLL 4 /* RULES H: then RX is looked at again */
 #define MAX_SESSIONS 4096
 
 struct rmnic_rmp_server *rmnic_rmp_server_create(const struct rmnic_rmp_server_config *c)

@@ -24,6 +24,20 @@ struct rmnic_rmp_server_config {
 	uint32_t max_queue;           /* page-outs of all sessions that are queued at a time */
 	uint32_t max_mtu;             /* 0: RMNIC_RMP_MAX_MTU */
 	uint64_t lease_ns;            /* slabs of a device unheard of for so long are released; 0: never */
+	/* A HELLO was answered, with another status than COOKIE; for the log. May be NULL. */
+	void (*greeted)(void *arg, const struct rmnic_addr *from,
+			const struct rmnic_rmp_hello *hello, uint16_t status);
+	/* The slabs of a device were dropped: its lease ran out. May be NULL. */
+	void (*lease_over)(void *arg, const uint8_t device[16]);
+	void *arg;
+};
+
+struct rmnic_rmp_session_info {
+	struct rmnic_addr peer; /* port 0 */
+	uint8_t device[16];
+	uint32_t epoch; /* that it sealed; 0: none yet */
+	uint64_t slabs, pages, reserved; /* of the device */
+	uint64_t seen;  /* ns */
 };
 
 struct rmnic_rmp_server_counters {
@@ -48,6 +62,10 @@ void rmnic_rmp_server_rx(struct rmnic_rmp_server *server, const struct rmnic_rx 
 bool rmnic_rmp_server_poll(struct rmnic_rmp_server *server);
 /* The server asks its clients to take slabs away (RMNIC_RMP_F_PRESSURE). */
 void rmnic_rmp_server_pressure(struct rmnic_rmp_server *server, bool on);
+
+/* The session in place index, from 0. False: there is none. */
+bool rmnic_rmp_server_session(const struct rmnic_rmp_server *server, uint32_t index,
+			      struct rmnic_rmp_session_info *out);
 
 const struct rmnic_rmp_server_counters *
 rmnic_rmp_server_counters(const struct rmnic_rmp_server *server);

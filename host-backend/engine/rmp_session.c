@@ -19,6 +19,27 @@ struct rmnic_session *rmnic_session_find(struct rmnic_rmp_server *s, uint32_t id
 	return &s->sessions[slot];
 }
 
+bool rmnic_rmp_server_session(const struct rmnic_rmp_server *s, uint32_t index,
+			      struct rmnic_rmp_session_info *out)
+{
+	const struct rmnic_session *e;
+	const struct rmnic_mem_device *d;
+
+	if (index >= s->cfg.max_sessions || !s->sessions[index].id)
+		return false;
+	e = &s->sessions[index];
+	d = &s->cfg.store->devices[e->device];
+	memset(out, 0, sizeof(*out));
+	memcpy(out->peer.ip, e->ip, 16);
+	memcpy(out->device, d->uuid, 16);
+	out->epoch = e->epoch;
+	out->slabs = d->slabs;
+	out->pages = d->stored;
+	out->reserved = d->reserved;
+	out->seen = e->seen;
+	return true;
+}
+
 void rmnic_session_close(struct rmnic_rmp_server *s, struct rmnic_session *session)
 {
 	rmnic_paging_finish(s, session);
@@ -89,6 +110,8 @@ static void welcome(struct rmnic_rmp_server *s, struct rmnic_call *call, uint16_
 	}
 	/* As long as the request, never longer. */
 	rmnic_server_reply(s, call, status, &w, sizeof(w));
+	if (s->cfg.greeted && status != RMNIC_RMP_S_COOKIE)
+		s->cfg.greeted(s->cfg.arg, &call->rx->from, h, status);
 }
 
 static uint16_t check_hello(const struct rmnic_rmp_hello *h)
@@ -197,4 +220,6 @@ void rmnic_session_leases(struct rmnic_rmp_server *s)
 		return;
 	rmnic_mem_device_drop(ms, s->lease_scan);
 	s->counters.leases++;
+	if (s->cfg.lease_over)
+		s->cfg.lease_over(s->cfg.arg, d->uuid);
 }
