@@ -114,6 +114,7 @@ void rig_up(struct rig *rig, const struct rig_options *o)
 	rig_create(rig, 2, RMNIC_CLASS_PAGE_IN, 16, 2);
 	memset(rig->host.irqs, 0, sizeof(rig->host.irqs));
 	rig->host.irq_total = 0;
+	rig->slow.settled = 0; /* the first enabling finds nothing to settle, and looks */
 }
 
 void rig_down(struct rig *rig)

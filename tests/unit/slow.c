@@ -91,6 +91,13 @@ static void slow_counters(const struct rmnic_store *store, struct rmnic_store_co
 	memset(out, 0, sizeof(*out));
 }
 
+static void slow_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n)
+{
+	to_slow(store)->settled++;
+	to_slow(store)->settled_rpn = rpn;
+	to_slow(store)->settled_pages = n;
+}
+
 static const struct rmnic_store_ops slow_ops = {
 	.page_out = slow_page_out,
 	.page_in = slow_page_in,
@@ -99,6 +106,7 @@ static const struct rmnic_store_ops slow_ops = {
 	.zero = slow_free,
 	.flush = slow_flush,
 	.counters = slow_counters,
+	.settle = slow_settle,
 };
 
 void slow_init(struct slow *slow)

@@ -18,6 +18,8 @@ struct slow {
 	unsigned int pending;
 	unsigned int cancelled, freed, flushed;
 	uint16_t free_status, flush_status;
+	unsigned int settled; /* calls; the last was of: */
+	uint64_t settled_rpn, settled_pages;
 };
 
 void slow_init(struct slow *slow);
