@@ -106,7 +106,9 @@ static int arguments_read(const struct rmnic_conf_table *table, int argc, char *
 		ret = argument_split(argv[i], &arg, err);
 		if (ret)
 			break;
-		/* None: it is --config, which was seen to. */
+		if (!strcmp(argv[i], "--check"))
+			continue;
+		/* None: it is --config, which was seen to as well. */
 		s = argument_find(table, arg.name);
 		if (!s || s->type != RMNIC_CONF_BOOL || arg.value)
 			text = argument_value(&arg, argc, argv, &i, err);
@@ -119,15 +121,21 @@ static int arguments_read(const struct rmnic_conf_table *table, int argc, char *
 	return ret;
 }
 
+/* What is not a setting. */
+struct scan {
+	const char *config; /* NULL: none */
+	bool check;
+};
+
 /*
- * Looks for --help, --version and --config before anything else is read. The word after an
+ * Looks for --help, --version, --check and --config before anything else is read. The word after an
  * argument that wants one is its value, whatever it looks like.
  */
 static enum rmnic_conf_result arguments_scan(const struct rmnic_conf_program *program, int argc,
-					     char *const *argv, const char **config,
+					     char *const *argv, struct scan *scan,
 					     struct rmnic_error *err)
 {
-	*config = NULL;
+	*scan = (struct scan){ 0 };
 	for (int i = 1; i < argc; i++) {
 		const struct rmnic_conf_setting *s;
 		struct argument arg;
@@ -144,9 +152,11 @@ static enum rmnic_conf_result arguments_scan(const struct rmnic_conf_program *pr
 			return RMNIC_CONF_BAD;
 		s = argument_find(&program->table, arg.name);
 		if (!strcmp(arg.name, "config")) {
-			*config = argument_value(&arg, argc, argv, &i, err);
-			if (!*config)
+			scan->config = argument_value(&arg, argc, argv, &i, err);
+			if (!scan->config)
 				return RMNIC_CONF_BAD;
+		} else if (!strcmp(argv[i], "--check")) {
+			scan->check = true;
 		} else if (!s) {
 			rmnic_error_set(err, "unknown argument '--%s' (try --help)", arg.name);
 			return RMNIC_CONF_BAD;
@@ -215,18 +225,22 @@ enum rmnic_conf_result rmnic_conf_parse(const struct rmnic_conf_program *program
 {
 	const struct rmnic_conf_table *table = &program->table;
 	enum rmnic_conf_result result;
-	const char *config;
+	struct scan scan;
 
 	memset(values, 0, table->size);
-	result = arguments_scan(program, argc, argv, &config, err);
+	result = arguments_scan(program, argc, argv, &scan, err);
 	if (result != RMNIC_CONF_OK)
 		return result;
 	if (rmnic_conf_defaults(table, values, err) ||
-	    (config && rmnic_conf_file_read(table, config, NULL, values, err)) ||
+	    (scan.config && rmnic_conf_file_read(table, scan.config, NULL, values, err)) ||
 	    arguments_read(table, argc, argv, values, err) || more_read(table, values, err) ||
 	    lists_check(table, values, err)) {
 		rmnic_conf_free(table, values);
 		return RMNIC_CONF_BAD;
 	}
-	return RMNIC_CONF_OK;
+	if (!scan.check)
+		return RMNIC_CONF_OK;
+	printf("%s: the settings are right\n", program->name);
+	rmnic_conf_free(table, values);
+	return RMNIC_CONF_DONE;
 }

@@ -86,7 +86,7 @@ struct rmnic_conf_program {
 
 enum rmnic_conf_result {
 	RMNIC_CONF_OK,
-	RMNIC_CONF_DONE, /* --help or --version was asked for and answered: exit(0) */
+	RMNIC_CONF_DONE, /* --help, --version or --check was asked for and answered: exit(0) */
 	RMNIC_CONF_BAD,  /* err says what: exit(2). values need no free */
 };
 

@@ -118,6 +118,7 @@ void rmnic_conf_help(const struct rmnic_conf_program *program)
 	wrap("read settings from FILE; arguments win over it", printf("  --config FILE"), COLUMN);
 	for (size_t i = 0; i < table->count; i++)
 		setting_print(&table->settings[i]);
+	wrap("only check that the settings are right", printf("  --check"), COLUMN);
 	wrap("print this", printf("  -h, --help"), COLUMN);
 	wrap("print the version", printf("  -V, --version"), COLUMN);
 	printf("\n");

@@ -221,6 +221,21 @@ static void rmnic_conf_item_parse__a_server(void **state)
 	assert_string_equal(err.text, "unknown part 'y' (known: label= uuid=)");
 }
 
+static void stdout_of(const char *line, char *buf, size_t len);
+
+static void rmnic_conf_parse__only_checks(void **state)
+{
+	char text[256];
+
+	(void)state;
+	scratch_write(&scratch, "c", "udp_port = 1;\n");
+	stdout_of("--check --config @c --memory 1G", text, sizeof(text));
+	assert_string_equal(text, "prog: the settings are right\n");
+	scratch_write(&scratch, "c", "udp_port = 0;\n");
+	conf_refused(&scratch, "--config @c --check", "@c:1: udp_port 0 is out of range (1-65535)");
+	conf_refused(&scratch, "--check=1", "unknown argument '--check' (try --help)");
+}
+
 /* --- Help ------------------------------------------------------------------------------------ */
 
 static void stdout_of(const char *line, char *buf, size_t len)
@@ -291,6 +306,7 @@ int main(void)
 		TEST(rmnic_conf_parse__a_file_of_more_servers),
 		TEST(rmnic_conf_fixed__what_a_reload_may_change),
 		TEST(rmnic_conf_item_parse__a_server),
+		TEST(rmnic_conf_parse__only_checks),
 		TEST(rmnic_conf_help__every_setting_with_its_range),
 		TEST(rmnic_conf_json__all_settings),
 	};
