@@ -12,5 +12,6 @@ int main(int argc, char **argv)
     test_irq_add();
     test_hotplug_add();
     test_migrate_add();
+    test_user_add();
     return g_test_run();
 }

@@ -122,5 +122,6 @@ void test_irq_add(void);
 void test_hotplug_add(void);
 void test_migrate_add(void);
 void test_props_add(void);
+void test_user_add(void);
 
 #endif /* RMNIC_TEST_RIG_H */
