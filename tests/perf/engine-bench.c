@@ -3,7 +3,8 @@
  * engine-bench - what a page costs in the engine: page-out and random page-in over a local
  * store, through the rings, beside a bare memcpy of the same pages.
  *
- * usage: engine-bench [MIB]   (1024: size of the store)
+ * usage: engine-bench [--recorded] [MIB]   (1024: size of the store)
+ * --recorded: with a state block, where every command in flight is written down.
  * Prints one line of JSON for each measurement.
  */
 #define _GNU_SOURCE
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "engine/device.h"
+#include "engine/state_block.h"
 #include "engine/store_local.h"
 #include "rmnic/ring.h"
 
@@ -226,18 +228,43 @@ static void *memory(uint64_t bytes)
 	return p;
 }
 
+/* A state block of the device's shape. */
+static struct rmnic_state_block *recorded(const struct rmnic_dev_config *c)
+{
+	const struct rmnic_state_shape shape = {
+		.pages = c->max_capacity, .slab_pages = c->slab_pages, .epoch = 1,
+		.queues = c->max_qpairs + 1u, .depth = c->max_depth,
+	};
+	static struct rmnic_state_block block;
+	uint64_t size = rmnic_state_size(&shape);
+	void *state = memory(size);
+	const char *why;
+
+	rmnic_state_format(state, &shape);
+	why = rmnic_state_attach(&block, state, size, c->uuid);
+	if (why) {
+		fprintf(stderr, "engine-bench: %s\n", why);
+		exit(1);
+	}
+	return &block;
+}
+
 int main(int argc, char **argv)
 {
+	const struct rmnic_dev_enabling enabling = {
+		.aq_cq = 4096, .aq_rec = 8192, .aq_depth = DEPTH, .generation = 1,
+	};
+	bool record = argc > 1 && !strcmp(argv[1], "--recorded");
 	struct rmnic_dev_config c = {
 		.ops = &ops, .max_qpairs = 2, .max_depth = DEPTH, .vectors = 1, .slab_pages = 64,
 	};
 	struct rmnic_local_blocks blocks = { .granule = 4096 };
-	uint64_t mib = argc > 1 ? strtoull(argv[1], NULL, 10) : 1024;
+	uint64_t mib = argc > 1 + record ? strtoull(argv[1 + record], NULL, 10) : 1024;
 	struct pair aq, out, in;
 	struct rmnic_dev *dev;
 
-	if (argc > 2 || mib == 0 || mib > 1u << 20) {
-		fprintf(stderr, "usage: engine-bench [MIB]   (1 to 1048576)\n");
+	if (argc > 2 + record || mib == 0 || mib > 1u << 20) {
+		fprintf(stderr, "usage: engine-bench [--recorded] [MIB]   (1 to 1048576)\n");
 		return 2;
 	}
 	npages = mib * 256;
@@ -248,9 +275,11 @@ int main(int argc, char **argv)
 	blocks.meta = memory(npages * sizeof(struct rmnic_meta));
 	blocks.npages = npages;
 	c.capacity = c.max_capacity = npages;
+	if (record)
+		c.block = recorded(&c);
 	c.store = rmnic_store_local_create(&blocks, c.uuid);
 	dev = c.store ? rmnic_dev_create(&c) : NULL;
-	if (!dev || rmnic_dev_enable(dev, 0, DEPTH, 0, 4096, 8192) != RMNIC_ERR_NONE) {
+	if (!dev || rmnic_dev_enable_recorded(dev, &enabling) != RMNIC_ERR_NONE) {
 		fprintf(stderr, "engine-bench: no device\n");
 		return 1;
 	}
