@@ -272,24 +272,30 @@ static unsigned int handover_take(struct rmnic_udp *udp)
 }
 
 /* RULES F1: an empty receive of af_xdp may block for a second. */
-static bool readable(const struct rmnic_udp *udp, const struct rmnic_port *port)
+bool rmnic_udp_readable(const struct rmnic_udp *udp, const struct rmnic_port *port)
 {
 	struct pollfd fd = { .fd = port->fds[udp->queue], .events = POLLIN };
 
 	return poll(&fd, 1, 0) > 0 && (fd.revents & POLLIN);
 }
 
-static unsigned int port_receive(struct rmnic_udp *udp, struct rmnic_udp_port *p)
+void rmnic_udp_port_watch(struct rmnic_udp *udp, struct rmnic_udp_port *p)
 {
-	struct rte_mbuf *frames[RMNIC_UDP_BURST];
 	bool up = atomic_load_explicit(&p->port->link_up, memory_order_relaxed);
-	uint16_t n;
 
 	/* Whoever is on the link now may not have been there when it went down. */
 	if (up && !p->was_up && udp->queue == 0)
 		rmnic_arp_announce(udp, p);
 	p->was_up = up;
-	if (p->port->gated && !readable(udp, p->port))
+}
+
+static unsigned int port_receive(struct rmnic_udp *udp, struct rmnic_udp_port *p)
+{
+	struct rte_mbuf *frames[RMNIC_UDP_BURST];
+	uint16_t n;
+
+	rmnic_udp_port_watch(udp, p);
+	if (p->port->gated && !rmnic_udp_readable(udp, p->port))
 		return 0;
 	n = rte_eth_rx_burst(p->port->id, udp->queue, frames, RMNIC_UDP_BURST);
 	for (uint16_t i = 0; i < n; i++)

@@ -45,7 +45,8 @@ struct rmnic_udp_page {
 	struct rte_mbuf_ext_shared_info info;
 	void (*release)(void *arg);
 	void *release_arg;
-	struct rmnic_udp_socket *socket;
+	struct rmnic_udp *udp;
+	struct rmnic_udp_socket *socket; /* NULL: none */
 };
 
 struct rmnic_udp_port {
@@ -84,6 +85,11 @@ struct rmnic_udp_socket *rmnic_udp_bound(uint16_t port);
 /* By another lcore: there is something in the handover ring. */
 void rmnic_udp_wake(struct rmnic_udp *udp);
 
+/* What a port needs to be seen to each round, whoever receives its frames. */
+void rmnic_udp_port_watch(struct rmnic_udp *udp, struct rmnic_udp_port *p);
+/* Whether there is something to receive; of gated ports only. */
+bool rmnic_udp_readable(const struct rmnic_udp *udp, const struct rmnic_port *port);
+
 /* --- udp_tx.c --- */
 bool rmnic_udp_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to,
 		    const struct rmnic_tx *tx);
@@ -96,6 +102,13 @@ void rmnic_udp_port_drop(struct rmnic_udp_port *p, uint64_t *counter);
 struct rmnic_udp_port *rmnic_udp_route(struct rmnic_udp *udp, uint32_t ip, uint32_t *hop);
 /* An empty mbuf for a whole frame that leaves by this port. */
 struct rte_mbuf *rmnic_udp_copy_alloc(struct rmnic_udp *udp, struct rmnic_udp_port *p);
+
+void rmnic_udp_headers_fill(struct rmnic_udp_headers *h, const struct rmnic_port *port,
+			    uint64_t mac, uint16_t from, uint32_t ip, uint16_t to, uint32_t len);
+/* An mbuf that is the page where it lies; NULL: there is none left. socket may be NULL. */
+struct rte_mbuf *rmnic_udp_page_attach(struct rmnic_udp *udp, struct rmnic_udp_socket *s,
+				       const void *data, uint32_t len, void (*release)(void *arg),
+				       void *arg);
 
 /* --- udp_rx.c --- */
 /* Takes the frame over. */

@@ -91,10 +91,11 @@ void rmnic_udp_frame_queue(struct rmnic_udp *udp, struct rmnic_udp_port *p, stru
 
 /* --- Frames --- */
 
-static void headers_fill(struct rmnic_udp_headers *h, const struct target *t, uint32_t len)
+void rmnic_udp_headers_fill(struct rmnic_udp_headers *h, const struct rmnic_port *port,
+			    uint64_t mac, uint16_t from, uint32_t ip, uint16_t to, uint32_t len)
 {
-	rmnic_mac_unpack(t->mac, &h->ether.dst_addr);
-	rte_ether_addr_copy(&t->port->port->mac, &h->ether.src_addr);
+	rmnic_mac_unpack(mac, &h->ether.dst_addr);
+	rte_ether_addr_copy(&port->mac, &h->ether.src_addr);
 	h->ether.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
 	h->ip = (struct rte_ipv4_hdr){
 		.version_ihl = 0x45,
@@ -103,15 +104,20 @@ static void headers_fill(struct rmnic_udp_headers *h, const struct target *t, ui
 		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
 		.time_to_live = TTL,
 		.next_proto_id = IPPROTO_UDP,
-		.src_addr = rte_cpu_to_be_32(t->port->port->ip),
-		.dst_addr = rte_cpu_to_be_32(t->ip),
+		.src_addr = rte_cpu_to_be_32(port->ip),
+		.dst_addr = rte_cpu_to_be_32(ip),
 	};
 	h->ip.hdr_checksum = rte_ipv4_cksum(&h->ip);
-	h->udp.src_port = rte_cpu_to_be_16(t->from);
-	h->udp.dst_port = rte_cpu_to_be_16(t->udp_port);
+	h->udp.src_port = rte_cpu_to_be_16(from);
+	h->udp.dst_port = rte_cpu_to_be_16(to);
 	h->udp.dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(h->udp) + len));
 	/* None: RMP checks its headers and pages itself, end to end. */
 	h->udp.dgram_cksum = 0;
+}
+
+static void headers_fill(void *at, const struct target *t, uint32_t len)
+{
+	rmnic_udp_headers_fill(at, t->port->port, t->mac, t->from, t->ip, t->udp_port, len);
 }
 
 /* The driver has sent it, or it was dropped: in the lcore that sent it. */
@@ -120,8 +126,9 @@ static void page_free(void *addr, void *opaque)
 	struct rmnic_udp_page *page = opaque;
 
 	(void)addr;
-	page->socket->in_flight--;
-	page->socket->udp->in_flight--;
+	if (page->socket)
+		page->socket->in_flight--;
+	page->udp->in_flight--;
 	page->release(page->release_arg);
 }
 
@@ -137,28 +144,31 @@ static bool registered(const struct rmnic_udp *udp, const void *data, uint32_t l
 	return false;
 }
 
-/* An mbuf that is the page where it lies. */
-static struct rte_mbuf *page_refer(struct rmnic_udp_socket *s, const struct rmnic_tx *tx)
+struct rte_mbuf *rmnic_udp_page_attach(struct rmnic_udp *udp, struct rmnic_udp_socket *s,
+				       const void *data, uint32_t len, void (*release)(void *arg),
+				       void *arg)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(s->udp->page_pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(udp->page_pool);
 	struct rmnic_udp_page *page;
 
 	if (!m)
 		return NULL;
 	page = rte_mbuf_to_priv(m);
-	page->release = tx->release;
-	page->release_arg = tx->release_arg;
+	page->release = release;
+	page->release_arg = arg;
+	page->udp = udp;
 	page->socket = s;
 	page->info.free_cb = page_free;
 	page->info.fcb_opaque = page;
 	rte_mbuf_ext_refcnt_set(&page->info, 1);
-	/* Lengths are 16 bits wide (RULES F6): data_len is below the MTU here. */
-	rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)tx->data, (rte_iova_t)(uintptr_t)tx->data,
-				  (uint16_t)tx->data_len, &page->info);
-	m->data_len = (uint16_t)tx->data_len;
-	m->pkt_len = tx->data_len;
-	s->in_flight++;
-	s->udp->in_flight++;
+	/* Lengths are 16 bits wide (RULES F6): it is below the MTU here. */
+	rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)data, (rte_iova_t)(uintptr_t)data,
+				  (uint16_t)len, &page->info);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	if (s)
+		s->in_flight++;
+	udp->in_flight++;
 	return m;
 }
 
@@ -179,12 +189,14 @@ static struct rte_mbuf *frame_refer(struct rmnic_udp_socket *s, const struct tar
 	if (!m)
 		return NULL;
 	at = rte_pktmbuf_append(m, (uint16_t)front);
-	page = at ? page_refer(s, tx) : NULL;
+	page = at ? rmnic_udp_page_attach(s->udp, s, tx->data, tx->data_len, tx->release,
+					  tx->release_arg)
+		  : NULL;
 	if (!page) {
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
-	headers_fill((struct rmnic_udp_headers *)at, t, tx->head_len + tx->data_len);
+	headers_fill(at, t, tx->head_len + tx->data_len);
 	memcpy(at + sizeof(struct rmnic_udp_headers), tx->head, tx->head_len);
 	m->next = page;
 	m->nb_segs = 2;
@@ -206,7 +218,7 @@ static struct rte_mbuf *frame_copy(struct rmnic_udp_socket *s, const struct targ
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
-	headers_fill((struct rmnic_udp_headers *)at, t, tx->head_len + data_len);
+	headers_fill(at, t, tx->head_len + data_len);
 	memcpy(at + sizeof(struct rmnic_udp_headers), tx->head, tx->head_len);
 	if (data_len)
 		memcpy(at + sizeof(struct rmnic_udp_headers) + tx->head_len, tx->data, data_len);
