@@ -107,6 +107,24 @@ static void setting_print(const struct rmnic_conf_setting *s)
 	wrap(text, at, COLUMN);
 }
 
+/* A line that fits stays as it is, with its blanks in front. */
+static void footer_print(const char *text)
+{
+	char line[1024];
+
+	putchar('\n');
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, text);
+		if (len <= WIDTH)
+			puts(line);
+		else
+			wrap(line, 0, 0);
+		text += len + (text[len] == '\n');
+	}
+}
+
 void rmnic_conf_help(const struct rmnic_conf_program *program)
 {
 	const struct rmnic_conf_table *table = &program->table;
@@ -129,5 +147,5 @@ void rmnic_conf_help(const struct rmnic_conf_program *program)
 			printf("  %s = ( \"%s\", ... );\n", rmnic_conf_key(&table->settings[i], key),
 			       metavar(&table->settings[i]));
 	if (program->footer)
-		printf("\n%s\n", program->footer);
+		footer_print(program->footer);
 }

@@ -49,7 +49,7 @@ static const struct ctl_column slab_columns[] = {
 	{ "MEMBERS", "members", CTL_MEMBERS },
 };
 
-const struct ctl_table ctl_slabs = TABLE(slab_columns, "no slab has a place yet");
+const struct ctl_table ctl_slabs = TABLE(slab_columns, "there is no slab yet");
 
 static const struct ctl_column server_slab_columns[] = {
 	{ "DEVICE", "device", CTL_TEXT },
@@ -59,7 +59,7 @@ static const struct ctl_column server_slab_columns[] = {
 	{ "RESERVED", "reserved_pages", CTL_PAGES },
 };
 
-const struct ctl_table ctl_server_slabs = TABLE(server_slab_columns, "no slab is kept here");
+const struct ctl_table ctl_server_slabs = TABLE(server_slab_columns, "there is no slab yet");
 
 static const struct ctl_column session_columns[] = {
 	{ "DEVICE", "device", CTL_TEXT },
@@ -165,9 +165,9 @@ static void buckets_print(FILE *out, const json_t *row)
 		if (!begun)
 			continue;
 		ctl_count_format(n, count, sizeof(count));
-		fprintf(out, "  < %12.1f us %14s  %.*s\n",
-			json_number_value(json_array_get(bucket, 0)), count, bar > 0 ? bar : 0,
-			"########################################");
+		fprintf(out, "  < %12.1f us %14s%s%.*s\n",
+			json_number_value(json_array_get(bucket, 0)), count, bar > 0 ? "  " : "",
+			bar > 0 ? bar : 0, "########################################");
 	}
 }
 
