@@ -146,6 +146,74 @@ static void cancel__forgets(void **state)
 	cluster_fini(&rw);
 }
 
+/* A page-out of content 6 to page 3, which held 5, was under way when its backend died. */
+static void die_writing(bool arrived)
+{
+	struct rmnic_page_op op = { .rpn = 3, .data = remote_buf, .done = never };
+
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	cluster_page(remote_buf, 6);
+	rw.net.cut[rw.backend][rw.servers[0].end] = !arrived;
+	rw.net.cut[rw.servers[0].end][rw.backend] = true;
+	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
+	cluster_run(&rw, 1 * MS);
+	cluster_stop(&rw);
+	cluster_run(&rw, 5 * MS); /* what was sent comes to its end */
+	memset(rw.net.cut, 0, sizeof(rw.net.cut));
+	assert_true(remote_word(3) & RMNIC_STATE_PAGE_WRITING);
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 10000 * MS));
+}
+
+/* STATE-3, STATE-16: old or new until it is redriven, and if it is not, neither. */
+static void settle__death_while_writing(void **state)
+{
+	(void)state;
+	for (unsigned int arrived = 0; arrived < 2; arrived++) {
+		die_writing(arrived);
+		assert_true(remote_holds(3, 5 + arrived));
+		assert_int_equal(remote_out(3, 6), RMNIC_SC_OK); /* redriven */
+		assert_true(remote_holds(3, 6));
+		rw.store->ops->settle(rw.store, 0, 64);
+		assert_true(remote_holds(3, 6));
+		cluster_fini(&rw);
+		die_writing(arrived);
+		rw.store->ops->settle(rw.store, 0, 64);
+		assert_int_equal(cluster_in(&rw, 3, remote_buf), RMNIC_SC_INDETERMINATE);
+		assert_int_equal(remote_out(3, 7), RMNIC_SC_OK);
+		assert_true(remote_holds(3, 7));
+		cluster_fini(&rw);
+	}
+}
+
+/* Only what nobody writes now; and what is freed stays freed, to be told to the members. */
+static void settle__leaves_the_living(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 4, .data = remote_buf, .done = remember };
+	struct rmnic_state_block b;
+	uint64_t word;
+
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(5, 1), RMNIC_SC_OK);
+	cluster_page(remote_buf, 8);
+	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
+	b = remote_block();
+	word = remote_word(5);
+	rmnic_state_page_set(&b, 5, (word >> 16) + 100, RMNIC_STATE_PAGE_FREED |
+			     RMNIC_STATE_PAGE_TELL | RMNIC_STATE_PAGE_WRITING);
+	rmnic_state_version_seen(&b, (word >> 16) + 100);
+	rw.store->ops->settle(rw.store, 0, 64);
+	assert_true(remote_word(4) & RMNIC_STATE_PAGE_WRITING);
+	cluster_run(&rw, 100 * MS);
+	assert_int_equal(ended, RMNIC_SC_OK);
+	assert_true(remote_holds(4, 8));
+	assert_true(remote_zeros(5));
+	assert_int_equal(remote_word(5) & 0xffff, RMNIC_STATE_PAGE_FREED); /* and they were told */
+	cluster_fini(&rw);
+}
+
 /* One remote_buf, one write at a time; and as many pages as were provided for. */
 static void out__limits(void **state)
 {
@@ -248,6 +316,8 @@ int main(void)
 		cmocka_unit_test(in__server_silent),
 		cmocka_unit_test(out__failed_leaves_indeterminate),
 		cmocka_unit_test(cancel__forgets),
+		cmocka_unit_test(settle__death_while_writing),
+		cmocka_unit_test(settle__leaves_the_living),
 		cmocka_unit_test(out__limits),
 		cmocka_unit_test(replicas__all_hold_it),
 		cmocka_unit_test(replicas__read_elsewhere),

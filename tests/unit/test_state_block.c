@@ -52,18 +52,30 @@ static void size__refuses_odd_shapes(void **state)
 	s = shape;
 	s.pages = RMNIC_MAX_CAPACITY + 128;
 	assert_int_equal(rmnic_state_size(&s), 0);
+	for (unsigned int i = 0; i < 6; i++) {
+		static const uint32_t queues[] = { 0, RMNIC_MAX_QPAIRS + 2, 5, 5, 5, 5 };
+		static const uint32_t depth[] = { 8, 8, 0, 1, 12, 2 * RMNIC_MAX_DEPTH };
+
+		s = shape;
+		s.queues = queues[i];
+		s.depth = depth[i];
+		assert_int_equal(rmnic_state_size(&s), 0);
+	}
+	s.queues = RMNIC_MAX_QPAIRS + 1;
+	s.depth = RMNIC_MAX_DEPTH;
+	assert_true(rmnic_state_size(&s) > 257ull * 4096 * 128);
 }
 
 /* STATE-1: each 8 bytes of the header in turn become what they should not be. */
 static void attach__every_field_is_checked(void **state)
 {
-	static const size_t checked[] = { 0, 8, 16, 24, 40, 48, 56, 64, 72, 80, 96 };
+	static const size_t checked[] = { 0, 8, 16, 24, 40, 48, 56, 64, 72, 80, 88, 112, 96 };
 	struct rmnic_state_block b;
 
 	(void)state;
 	assert_null(attach(&b));
 	for (unsigned int i = 0; i < sizeof(checked) / sizeof(checked[0]); i++) {
-		uint64_t was, bad = i == 10 ? 0 : ~0ull;
+		uint64_t was, bad = checked[i] == 96 ? 0 : ~0ull;
 
 		memcpy(&was, memory + checked[i], 8);
 		memcpy(memory + checked[i], &bad, 8);
@@ -86,6 +98,26 @@ static void attach__every_field_is_checked(void **state)
 	assert_non_null(rmnic_state_attach(&b, memory, size - 1, shape.uuid));
 	assert_non_null(rmnic_state_attach(&b, memory, 100, shape.uuid));
 	assert_non_null(rmnic_state_attach(&b, memory, size, (const uint8_t *)"another-device.."));
+}
+
+/* What is there for whom: each pair's flights lie behind those of the one before it. */
+static void attach__queues_and_flights(void **state)
+{
+	struct rmnic_state_hdr *hdr = (void *)memory;
+	struct rmnic_state_block b;
+
+	(void)state;
+	assert_null(attach(&b));
+	assert_int_equal(b.nqueues, 5);
+	assert_int_equal(b.depth, 8);
+	assert_true((uint8_t *)b.queues >= memory + 4096);
+	assert_true((uint8_t *)&b.queues[5] <= (uint8_t *)b.flights);
+	assert_true((uint8_t *)&b.flights[5 * 8] <= memory + size);
+	hdr->flights++;
+	assert_non_null(attach(&b));
+	hdr->flights--;
+	hdr->depth = 4; /* as many as it says would be fewer than it has */
+	assert_non_null(attach(&b));
 }
 
 static struct rmnic_state_view view(uint64_t number, uint8_t members)
@@ -185,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(size__refuses_odd_shapes), TEST(attach__every_field_is_checked),
+		TEST(attach__queues_and_flights),
 		TEST(view__all_or_nothing),     TEST(view__damaged),
 		TEST(version__recorded_before_use), TEST(page__word),
 	};
