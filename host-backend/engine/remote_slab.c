@@ -139,18 +139,19 @@ bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8
 
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
 {
-	struct rmnic_peer_info info;
+	const uint8_t *uuid = s->member[i].server;
 
-	if (s->peer[i] != RMNIC_NO_PEER)
+	/* RMP-11: by uuid; the address may be another one than yesterday, and its place in the
+	 * client's table another server's by now. */
+	if (s->peer[i] != RMNIC_NO_PEER &&
+	    !memcmp(rmnic_rmp_client_uuid(r->client, s->peer[i]), uuid, 16))
 		return s->peer[i];
-	/* RMP-11: by uuid; the address may be another one than yesterday. */
-	for (uint32_t p = 0; p < r->cfg.max_peers; p++) {
-		rmnic_rmp_client_peer(r->client, p, &info);
-		if (!memcmp(info.uuid, s->member[i].server, 16)) {
+	s->peer[i] = RMNIC_NO_PEER;
+	for (uint32_t p = 0; p < r->cfg.max_peers; p++)
+		if (!memcmp(rmnic_rmp_client_uuid(r->client, p), uuid, 16)) {
 			s->peer[i] = (uint16_t)p;
 			break;
 		}
-	}
 	return s->peer[i];
 }
 

@@ -484,7 +484,7 @@ bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c)
 		if (!t)
 			return false;
 		if (t->kind == RMNIC_TIMER_PEER)
-			rmnic_peer_greet(c, OWNER(t, struct rmnic_peer, retry));
+			rmnic_peer_due(c, OWNER(t, struct rmnic_peer, retry));
 		else
 			call_due(c, OWNER(t, struct rmnic_rmp_call, timer), now);
 	}
@@ -506,6 +506,8 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	memset(out, 0, sizeof(*out));
 	out->state = p->state;
 	out->refused = p->refused;
+	out->version_min = p->version_min;
+	out->version_max = p->version_max;
 	memcpy(out->uuid, p->uuid, 16);
 	out->boot_id = p->boot_id;
 	out->store_id = p->store_id;
@@ -517,6 +519,11 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	for (int lane = 0; lane < RMNIC_LANES; lane++)
 		out->srtt[lane] = p->rtt[lane].srtt;
 	out->retransmits = p->retransmits;
+}
+
+const uint8_t *rmnic_rmp_client_uuid(const struct rmnic_rmp_client *c, uint32_t peer)
+{
+	return c->peers[peer].uuid;
 }
 
 const struct rmnic_rmp_client_counters *rmnic_rmp_client_counters(const struct rmnic_rmp_client *c)

@@ -98,7 +98,9 @@ extern const char *const rmnic_peer_state_names[RMNIC_PEER_STATE_COUNT];
 
 struct rmnic_peer_info {
 	enum rmnic_peer_state state;
-	uint16_t refused; /* RMNIC_RMP_S_*: why; INVALID: wrong uuid */
+	uint16_t refused; /* RMNIC_RMP_S_*: why; INVALID: another uuid than it should have, or one
+			   * that another server has as well */
+	uint8_t version_min, version_max; /* that the server speaks, once it said so */
 	uint8_t uuid[16];
 	uint64_t boot_id, store_id;
 	uint64_t max_version; /* answered to SEAL */
@@ -154,6 +156,8 @@ uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer);
 void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 			   struct rmnic_peer_info *out);
+/* Its uuid, zeros while it has not said it; valid as long as the client. */
+const uint8_t *rmnic_rmp_client_uuid(const struct rmnic_rmp_client *c, uint32_t peer);
 
 /* False: max_calls are under way, or the call is not IDLE; done() will not be called. */
 bool rmnic_rmp_client_submit(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call);

@@ -18,11 +18,13 @@
 #define RMNIC_QUEUE_TARGET_US 50
 
 /* What the peer's own call does next, when it has come home. */
-enum rmnic_peer_step { RMNIC_STEP_NONE, RMNIC_STEP_HELLO, RMNIC_STEP_SEAL, RMNIC_STEP_PROBE };
+enum rmnic_peer_step { RMNIC_STEP_NONE, RMNIC_STEP_HELLO, RMNIC_STEP_SEAL, RMNIC_STEP_PROBE,
+		       RMNIC_STEP_PING };
 
 struct rmnic_peer {
 	enum rmnic_peer_state state;
 	uint16_t refused;
+	uint8_t version_min, version_max;
 	uint32_t index;
 	uint32_t session;
 	uint32_t segment;      /* bytes of a page in a datagram to the server */
@@ -49,7 +51,8 @@ struct rmnic_peer {
 	struct rmnic_rtt rtt[RMNIC_LANES];
 	struct rmnic_rmp_call *wait_head[RMNIC_LANES], *wait_tail[RMNIC_LANES];
 	struct rmnic_rmp_call ctl; /* the peer's own: HELLO, SEAL, PROBE */
-	struct rmnic_timer retry;  /* DOWN: when to say HELLO */
+	struct rmnic_timer retry;  /* DOWN: when to say HELLO; READY: when to renew the lease */
+	uint32_t lease_ms;
 	struct rmnic_rmp_hello hello;
 	uint8_t probe[RMNIC_PAGE_SIZE];
 };
@@ -89,6 +92,8 @@ void rmnic_call_submit_ctl(struct rmnic_rmp_client *c, struct rmnic_peer *p, uin
 /* The one function that changes a peer's state. */
 void rmnic_peer_move(struct rmnic_rmp_client *c, struct rmnic_peer *p, enum rmnic_peer_state to);
 void rmnic_peer_greet(struct rmnic_rmp_client *c, struct rmnic_peer *p);
+/* Its timer is due. */
+void rmnic_peer_due(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* The server does not know the session (any more), or was silent for too long. */
 void rmnic_peer_lost(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* The server does not know the epoch: SEAL again. */

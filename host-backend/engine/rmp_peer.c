@@ -30,6 +30,14 @@ static void go(struct rmnic_rmp_client *c, struct rmnic_peer *p, enum rmnic_peer
 
 /* --- States --------------------------------------------------------------------------------- */
 
+/* RMP-36: a device that pages nothing is not to be taken for one that is gone. */
+static void arm_lease(struct rmnic_rmp_client *c, struct rmnic_peer *p)
+{
+	if (p->lease_ms)
+		rmnic_timer_set(&c->timers, &p->retry,
+				rmnic_env_now(&c->cfg.env) + p->lease_ms * (UINT64_C(1000000) / 4));
+}
+
 /* Calls that were sent in an earlier session, or whose timer rests, go out again. */
 static void resend(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
@@ -67,6 +75,7 @@ void rmnic_peer_move(struct rmnic_rmp_client *c, struct rmnic_peer *p, enum rmni
 	}
 	if (to == RMNIC_PEER_READY) {
 		p->failures = 0;
+		arm_lease(c, p);
 		resend(c, p);
 		rmnic_peer_pump(c, p);
 	}
@@ -129,6 +138,23 @@ void rmnic_peer_greet(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 	go(c, p, RMNIC_STEP_HELLO);
 }
 
+/*
+ * Whether another server has this uuid and is here: the same one by two addresses, or two that were
+ * given one name. A row could not say which of them it means. One that moved is not here any more.
+ */
+static bool name_taken(const struct rmnic_rmp_client *c, const struct rmnic_peer *p,
+		       const uint8_t *uuid)
+{
+	for (uint32_t i = 0; i < c->npeers; i++) {
+		const struct rmnic_peer *q = &c->peers[i];
+
+		if (q != p && (q->state == RMNIC_PEER_SEAL || q->state == RMNIC_PEER_READY) &&
+		    !memcmp(q->uuid, uuid, 16))
+			return true;
+	}
+	return false;
+}
+
 static void welcomed(struct rmnic_rmp_client *c, struct rmnic_peer *p,
 		     const struct rmnic_rmp_welcome *w)
 {
@@ -145,6 +171,13 @@ static void welcomed(struct rmnic_rmp_client *c, struct rmnic_peer *p,
 		refuse(c, p, RMNIC_RMP_S_INVALID);
 		return;
 	}
+	if (name_taken(c, p, w->server)) { /* as long as the other one is here */
+		p->refused = RMNIC_RMP_S_INVALID;
+		rmnic_peer_move(c, p, RMNIC_PEER_DOWN);
+		return;
+	}
+	p->refused = RMNIC_RMP_S_OK;
+	p->lease_ms = rmnic_le32_get(w->lease_ms);
 	memcpy(p->uuid, w->server, 16);
 	p->uuid_known = true;
 	p->session = rmnic_le32_get(w->session);
@@ -179,6 +212,8 @@ static void hello_done(struct rmnic_rmp_call *call)
 		return;
 	}
 	memcpy(&w, call->reply, sizeof(w));
+	p->version_min = w.version_min;
+	p->version_max = w.version_max;
 	if (w.nonce != p->hello.nonce) { /* to an earlier HELLO */
 		rmnic_peer_move(c, p, RMNIC_PEER_DOWN);
 		return;
@@ -275,6 +310,25 @@ static void send_probe(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 
 /* --- The peer's own call ---------------------------------------------------------------------------- */
 
+static void ping_done(struct rmnic_rmp_call *call)
+{
+	struct rmnic_peer *p = &call->client->peers[call->peer];
+
+	if (call->status == RMNIC_CALL_UNREACHABLE)
+		rmnic_peer_lost(call->client, p);
+}
+
+void rmnic_peer_due(struct rmnic_rmp_client *c, struct rmnic_peer *p)
+{
+	if (p->state == RMNIC_PEER_DOWN) {
+		rmnic_peer_greet(c, p);
+	} else if (p->state == RMNIC_PEER_READY) {
+		arm_lease(c, p);
+		if (p->ctl.state == RMNIC_CALL_IDLE)
+			go(c, p, RMNIC_STEP_PING);
+	}
+}
+
 static void take_step(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
 	enum rmnic_peer_step step = p->step;
@@ -293,6 +347,10 @@ static void take_step(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 		break;
 	case RMNIC_STEP_PROBE:
 		send_probe(c, p);
+		break;
+	case RMNIC_STEP_PING:
+		p->ctl.done = ping_done;
+		rmnic_call_submit_ctl(c, p, RMNIC_RMP_PING, NULL, 0, SEAL_NS);
 		break;
 	}
 }

@@ -123,6 +123,60 @@ static void hello__another_version(void **state)
 	rmnic_rmp_client_peer(client, 0, &info);
 	assert_int_equal(info.state, RMNIC_PEER_REFUSED);
 	assert_int_equal(info.refused, RMNIC_RMP_S_VERSION);
+	assert_int_equal(info.version_min, 2);
+	assert_int_equal(info.version_max, 3);
+}
+
+static uint32_t add_server(unsigned int i)
+{
+	struct rmnic_addr addr[RMNIC_LANES];
+
+	addr[0] = addr[1] = w.net.ends[w.servers[i].end].addr;
+	addr[0].port = RMNIC_RMP_PORT_IN;
+	addr[1].port = RMNIC_RMP_PORT_OUT;
+	return rmnic_rmp_client_add(client, addr, NULL);
+}
+
+/* RMP-11: a row could not say which of them it means. The one that was first goes on. */
+static void hello__two_of_one_name(void **state)
+{
+	struct rmnic_peer_info info;
+	uint32_t twin;
+
+	(void)state;
+	twin = add_server(0);
+	assert_int_equal(twin, 1);
+	pass_time(3000 * MS);
+	rmnic_rmp_client_peer(client, twin, &info);
+	assert_int_not_equal(info.state, RMNIC_PEER_READY);
+	assert_int_equal(info.refused, RMNIC_RMP_S_INVALID);
+	assert_int_equal(peer_state(), RMNIC_PEER_READY);
+	/* When that is gone, the other address is as good. */
+	rmnic_rmp_client_remove(client, 0);
+	pass_time(3000 * MS);
+	rmnic_rmp_client_peer(client, twin, &info);
+	assert_int_equal(info.state, RMNIC_PEER_READY);
+	assert_int_equal(info.refused, RMNIC_RMP_S_OK);
+}
+
+/* RMP-36: an idle device keeps its slabs; one whose backend is gone loses them. */
+static void lease__renewed_without_work(void **state)
+{
+	(void)state;
+	w.servers[0].lease_ns = 400 * MS;
+	cluster_server_stop(&w, 0, true);
+	cluster_server_start(&w, 0);
+	alloc_slab(); /* in the new session */
+	assert_int_equal(w.servers[0].store->devices[0].slabs, 1);
+	pass_time(20000 * MS);
+	assert_int_equal(w.servers[0].store->devices[0].slabs, 1);
+	assert_int_equal(peer_state(), RMNIC_PEER_READY);
+	rmnic_rmp_client_remove(client, 0);
+	for (int i = 0; i < 100; i++) {
+		pass_time(10 * MS);
+		rmnic_rmp_server_poll(w.servers[0].server);
+	}
+	assert_int_equal(w.servers[0].store->devices[0].slabs, 0);
 }
 
 /* RMP-14 */
@@ -181,6 +235,8 @@ int main(void)
 		TEST(restart__with_and_without_memory),
 		TEST(hello__another_server),
 		TEST(hello__another_version),
+		TEST(hello__two_of_one_name),
+		TEST(lease__renewed_without_work),
 		TEST(epoch__fenced),
 		TEST(remove__and_add_again),
 	};
