@@ -236,8 +236,8 @@ static bool rmnic_user_connect(RmnicUser *u, Error **errp)
         }
         if (!u->error) {
             error_setg(&u->error, "rmnic: chardev=%s: the backend (pid %d) did not answer %s "
-                       "within connect-timeout-ms=%u", qemu_chr_fe_get_driver(&s->chr)->label,
-                       u->peer.pid, rmnic_user_type_name(u->req_type), s->connect_timeout_ms);
+                       "within connect-timeout-ms=%u", u->label, u->peer.pid,
+                       rmnic_user_type_name(u->req_type), s->connect_timeout_ms);
         }
         error_propagate(errp, u->error);
         u->error = NULL;
@@ -267,6 +267,7 @@ static bool rmnic_user_start(RmnicState *s, Error **errp)
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
     u = s->user = g_new0(RmnicUser, 1);
     u->s = s;
+    u->label = g_strdup(qemu_chr_fe_get_driver(&s->chr)->label);
     u->fd = u->peer.pidfd = -1;
     u->connect_at = u->ask_at = u->kill_at = INT64_MAX;
     u->starting = true;
@@ -298,6 +299,7 @@ free_block:
 unblock:
     rmnic_migration_unblock(&u->blocker);
 free_user:
+    g_free(u->label);
     g_free(u);
     s->user = NULL;
     return false;
@@ -316,6 +318,7 @@ static void rmnic_user_stop(RmnicState *s)
     rmnic_migration_unblock(&u->blocker);
     g_free(u->grow_error);
     g_free(u->said);
+    g_free(u->label);
     g_free(u);
     s->user = NULL;
 }

@@ -59,6 +59,7 @@ typedef struct RmnicUserRx {
 
 struct RmnicUser {
     RmnicState *s;
+    char *label;       /* of the chardev, which may end before us */
 
     /* The state block (RULES A1). */
     int state_fd;

@@ -183,7 +183,7 @@ static void rmnic_link_try(RmnicUser *u)
             error_free(u->error);
             u->error = NULL;
             error_setg(&u->error, "rmnic: chardev=%s: connecting to %s failed: %s: start the "
-                       "backend there (rmnicd --socket)", qemu_chr_fe_get_driver(&u->s->chr)->label,
+                       "backend there (rmnicd --socket)", u->label,
                        rmnic_link_chardev(u)->addr->u.q_unix.path, strerror(-fd));
             u->patient = true;
         }
@@ -233,7 +233,7 @@ static void rmnic_link_due(RmnicUser *u)
     } else if (now >= u->kill_at) {
         rmnic_link_kill(u);
     }
-    if (u->link == RMNIC_LINK_DOWN && now >= u->connect_at) {
+    if (u->link == RMNIC_LINK_DOWN && now >= u->connect_at && !u->wanted.bye) {
         rmnic_link_try(u);
     }
 }

@@ -22,8 +22,7 @@ static void G_GNUC_PRINTF(2, 0) rmnic_user_sayv(RmnicUser *u, const char *format
     g_autofree char *text = g_strdup_vprintf(format, ap);
     g_autofree char *who = u->name[0] ? g_strdup_printf("%s (pid %d)", u->name, u->peer.pid)
                                       : g_strdup_printf("backend (pid %d)", u->peer.pid);
-    g_autofree char *line = g_strdup_printf("rmnic: chardev=%s: %s: %s",
-                                            qemu_chr_fe_get_driver(&u->s->chr)->label, who, text);
+    g_autofree char *line = g_strdup_printf("rmnic: chardev=%s: %s: %s", u->label, who, text);
 
     if (u->starting) {
         error_free(u->error);

@@ -402,6 +402,9 @@ static void connection_ended(void)
     if (child.entrusted && !child.plan->stays && !child.plan->seen[RMNIC_USER_BYE]) {
         _exit(0);
     }
+    if (child.plan->lives) {
+        return;
+    }
     child.entrusted = child.dma = false;
     memset(child.plan->region, 0, sizeof(child.plan->region));
 }

@@ -52,6 +52,7 @@ typedef struct Plan {
     uint64_t fatal;        /* generation << 32 | error: says FATAL, once a change */
     uint64_t interrupt;    /* vector + 1: raises it, once a change */
     bool stays;            /* goes on listening after a connection ended */
+    bool lives;            /* ... and writing */
     struct rmnic_stats stats;
 
     /* Seen by the child. */

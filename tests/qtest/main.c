@@ -13,5 +13,6 @@ int main(int argc, char **argv)
     test_hotplug_add();
     test_migrate_add();
     test_user_add();
+    test_user_stop_add();
     return g_test_run();
 }
