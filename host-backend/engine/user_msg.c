@@ -407,6 +407,8 @@ const char *rmnic_user_reply_check(const struct rmnic_user_msg *msg, const void 
 		return "the reply is to another request";
 	if (msg->status != RMNIC_USER_S_OK)
 		return check_error(msg, payload);
+	if (type >= RMNIC_USER_REQUESTS)
+		return "a request that does not exist was granted";
 	if (msg->size != rmnic_user_reply_size(type))
 		return "the payload's length is wrong";
 	return check_ok(type, payload);

@@ -351,6 +351,8 @@ static void reply__to_another_request(void **state)
 	assert_non_null(rmnic_user_reply_check(&v->msg, NULL, RMNIC_USER_START, v->msg.seq));
 	other.msg.type = 0;
 	assert_non_null(rmnic_user_reply_check(&other.msg, NULL, 0, v->msg.seq));
+	other.msg.type = RMNIC_USER_REQUESTS;
+	assert_non_null(check_reply(&other));
 }
 
 static void reply__length(void **state)
