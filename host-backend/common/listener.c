@@ -2,6 +2,7 @@
 #include "common/listener.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,6 +77,22 @@ int rmnic_listener_open(struct rmnic_listener *l, const char *path, struct rmnic
 	}
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
+	return 0;
+}
+
+int rmnic_listener_group(const struct rmnic_listener *l, const char *group,
+			 struct rmnic_error *err)
+{
+	struct group entry, *found = NULL;
+	char buf[4096];
+	int ret = getgrnam_r(group, &entry, buf, sizeof(buf), &found);
+
+	if (ret)
+		return rmnic_error_set(err, "group %s: %s", group, strerror(ret));
+	if (!found)
+		return rmnic_error_set(err, "there is no group '%s'", group);
+	if (chown(l->path, (uid_t)-1, found->gr_gid))
+		return rmnic_error_set(err, "%s: group %s: %s", l->path, group, strerror(errno));
 	return 0;
 }
 

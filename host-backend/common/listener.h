@@ -21,6 +21,9 @@ struct rmnic_listener {
 
 /* 0, or -1 with err; then there is nothing to close. */
 int rmnic_listener_open(struct rmnic_listener *l, const char *path, struct rmnic_error *err);
+/* Lets this group's members connect as well. 0, or -1 with err. */
+int rmnic_listener_group(const struct rmnic_listener *l, const char *group,
+			 struct rmnic_error *err);
 void rmnic_listener_close(struct rmnic_listener *l);
 /* A connection that came, close-on-exec and not blocking; -1: none. */
 int rmnic_listener_accept(const struct rmnic_listener *l);

@@ -18,6 +18,10 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "socket", .type = RMNIC_CONF_STRING, .offset = FIELD(socket), .metavar = "PATH",
 	  .help = "where QEMU connects (rmnic-user); default: rmnic.sock in the runtime directory, "
 		  "/run/rmnic as root" },
+	{ .name = "socket-group", .type = RMNIC_CONF_STRING, .offset = FIELD(socket_group),
+	  .metavar = "NAME",
+	  .help = "whose members may connect there besides root: the group that QEMU runs in, such as "
+		  "kvm; default: nobody" },
 	{ .name = "control", .type = RMNIC_CONF_STRING, .offset = FIELD(control), .metavar = "PATH",
 	  .help = "where rmnicctl connects; default: rmnicd.ctl beside it" },
 	{ .name = "port", .type = RMNIC_CONF_LIST, .offset = FIELD(ports), .min = 0, .max = 8,

@@ -13,6 +13,7 @@
 
 struct rmnic_config {
 	const char *socket;  /* NULL: the default */
+	const char *socket_group; /* NULL: this process's */
 	const char *control; /* NULL: the default */
 	struct rmnic_conf_list ports;   /* of struct rmnic_conf_port */
 	struct rmnic_conf_list servers; /* of struct rmnic_conf_server */

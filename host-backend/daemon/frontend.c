@@ -556,6 +556,11 @@ struct rmnic_frontends *rmnic_frontends_open(struct rmnic_backend *b, const char
 		free(fs);
 		return NULL;
 	}
+	if (b->config->socket_group &&
+	    rmnic_listener_group(&fs->listener, b->config->socket_group, err)) {
+		rmnic_frontends_close(fs);
+		return NULL;
+	}
 	ret = sd_event_add_io(b->event, &fs->io, fs->listener.fd, EPOLLIN, on_connect, fs);
 	if (ret < 0) {
 		rmnic_error_set(err, "%s: %s", path, strerror(-ret));
