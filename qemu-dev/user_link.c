@@ -218,6 +218,10 @@ static bool rmnic_link_read(RmnicUser *u)
         rmnic_user_complain(u, "%s%s%s: the connection is dropped",
                             ret > 0 ? rmnic_user_type_name(msg.type) : "", ret > 0 ? ": " : "",
                             why);
+    } else if (ret < 0 && u->starting) {
+        rmnic_user_complain(u, "it closed the connection in place of answering %s",
+                            rmnic_user_type_name(u->req_type));
+        u->patient = true; /* another one may be about to listen */
     }
     rmnic_link_drop(u);
     return false;

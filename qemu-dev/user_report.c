@@ -25,6 +25,9 @@ static void G_GNUC_PRINTF(2, 0) rmnic_user_sayv(RmnicUser *u, const char *format
     g_autofree char *line = g_strdup_printf("rmnic: chardev=%s: %s: %s", u->label, who, text);
 
     if (u->starting) {
+        if (u->error && !u->patient) {
+            return; /* the first is the cause of what follows */
+        }
         error_free(u->error);
         u->error = NULL;
         error_setg(&u->error, "%s", line);

@@ -14,5 +14,6 @@ int main(int argc, char **argv)
     test_migrate_add();
     test_user_add();
     test_user_stop_add();
+    test_user_refuse_add();
     return g_test_run();
 }

@@ -124,5 +124,6 @@ void test_migrate_add(void);
 void test_props_add(void);
 void test_user_add(void);
 void test_user_stop_add(void);
+void test_user_refuse_add(void);
 
 #endif /* RMNIC_TEST_RIG_H */
