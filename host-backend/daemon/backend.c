@@ -142,7 +142,6 @@ int rmnic_backend_open(struct rmnic_backend *b, const struct rmnic_config *confi
 {
 	int ret;
 
-	memset(b, 0, sizeof(*b));
 	b->config = config;
 	b->event = event;
 	if (getrandom(b->uuid, sizeof(b->uuid), 0) != sizeof(b->uuid))

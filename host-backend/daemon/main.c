@@ -80,13 +80,19 @@ static int open_all(struct program *p, struct rmnic_error *err)
 
 	socket = path_of(p->config.socket, "rmnic.sock", socket_buf, sizeof(socket_buf), err);
 	control = path_of(p->config.control, "rmnicd.ctl", control_buf, sizeof(control_buf), err);
-	if (!socket || !control ||
-	    rmnic_backend_open(&p->backend, &p->config, rmnic_daemon_event(p->daemon), err))
+	if (!socket || !control)
+		return -1;
+	/*
+	 * The socket first: it tells whether another rmnicd is here, before anything of that one's ports is
+	 * touched. Who connects meanwhile waits.
+	 */
+	p->backend.config = &p->config;
+	p->backend.event = rmnic_daemon_event(p->daemon);
+	p->frontends = rmnic_frontends_open(&p->backend, socket, err);
+	if (!p->frontends ||
+	    rmnic_backend_open(&p->backend, &p->config, p->backend.event, err))
 		return -1;
 	rmnic_daemon_lock_memory(p->daemon);
-	p->frontends = rmnic_frontends_open(&p->backend, socket, err);
-	if (!p->frontends)
-		return -1;
 	p->control = rmnic_control_open(&p->backend, p->frontends, p->daemon, control, err);
 	if (!p->control)
 		return -1;
