@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/telemetry.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <rte_telemetry.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -96,6 +98,7 @@ static void put_object(struct rte_tel_data *d, json_t *object)
 	}
 }
 
+/* Names may have letters, digits, _ and / only; the true one is inside. */
 static int list(json_t *json, const char *key, struct rte_tel_data *d)
 {
 	json_t *entry;
@@ -106,13 +109,17 @@ static int list(json_t *json, const char *key, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	json_array_foreach(json, i, entry) {
 		struct rte_tel_data *inner = rte_tel_data_alloc();
+		char name[64];
 
 		if (!inner)
 			break;
+		snprintf(name, sizeof(name), "%s", json_string_value(json_object_get(entry, key)));
+		for (char *c = name; *c; c++)
+			if (!isalnum((unsigned char)*c))
+				*c = '_';
 		rte_tel_data_start_dict(inner);
 		put_object(inner, entry);
-		rte_tel_data_add_dict_container(
-			d, json_string_value(json_object_get(entry, key)), inner, 0);
+		rte_tel_data_add_dict_container(d, name, inner, 0);
 	}
 	json_decref(json);
 	return 0;
@@ -153,8 +160,8 @@ void rmnic_telemetry_open(struct rmnic_report *report)
 	question.msg.run = answer;
 	sem_init(&question.done, 0, 0);
 	pthread_mutex_unlock(&lock);
-	if (rte_telemetry_register_cmd("/rmnic/devices", tel_devices, "Devices by uuid.") ||
-	    rte_telemetry_register_cmd("/rmnic/servers", tel_servers, "Memory servers by address.") ||
+	if (rte_telemetry_register_cmd("/rmnic/devices", tel_devices, "The devices that are served.") ||
+	    rte_telemetry_register_cmd("/rmnic/servers", tel_servers, "The memory servers.") ||
 	    rte_telemetry_register_cmd("/rmnic/stats", tel_stats, "Counters of all devices."))
 		rmnic_log_warn("DPDK's telemetry does not take the commands of rmnicd");
 }

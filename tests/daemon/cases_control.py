@@ -186,7 +186,7 @@ def control__telemetry(rig):
         raise Skip("DPDK offers no telemetry socket to this user")
     name = device_id(guest)
     path = ours[0]
-    devices = _telemetry(path, "/rmnic/devices")
+    devices = {device["uuid"]: device for device in _telemetry(path, "/rmnic/devices").values()}
     assert devices[name]["pages_out"] == 10, devices
     assert len(_telemetry(path, "/rmnic/servers")) == 2
     assert _telemetry(path, "/rmnic/stats")["pages_out"] >= 10
