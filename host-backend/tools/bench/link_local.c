@@ -156,13 +156,17 @@ static bool local_turn(struct bench_link *link)
 
 static int local_stats(struct bench_link *link, struct rmnic_stats *out, struct rmnic_error *err)
 {
-	const struct rmnic_counters *c = rmnic_dev_counters(((struct local *)link)->dev);
+	struct local *local = (struct local *)link;
+	const struct rmnic_counters *c = rmnic_dev_counters(local->dev);
+	struct rmnic_store_counters store;
 
 	(void)err;
+	local->store->ops->counters(local->store, &store);
 	*out = (struct rmnic_stats){
 		.pages_out = rmnic_le64_put(c->pages_out),
 		.pages_in = rmnic_le64_put(c->pages_in),
 		.pages_freed = rmnic_le64_put(c->pages_freed),
+		.pages_stored = rmnic_le64_put(store.stored),
 		.doorbells = rmnic_le64_put(c->doorbells),
 	};
 	return 0;

@@ -235,7 +235,11 @@ static void check_pages(struct bench_load *load, struct bench_slot *slot, struct
 		uint8_t *page = buffer_page(load, slot, page_at(load, i));
 		uint64_t rpn = slot->block * c->cluster + i;
 		uint32_t version = load->version[rpn];
-		int word = version == BENCH_VERSION_UNKNOWN ? -1 : bench_content_check(page, rpn, version);
+		int word;
+
+		if (++load->checked == c->spoil)
+			page[8 * 100] ^= 1;
+		word = version == BENCH_VERSION_UNKNOWN ? -1 : bench_content_check(page, rpn, version);
 
 		if (word >= 0)
 			complain(r, rpn, version, word);

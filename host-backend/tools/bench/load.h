@@ -31,6 +31,7 @@ struct bench_load_config {
 	bool lists;           /* page lists rather than runs */
 	bool verify;
 	uint64_t seed;
+	uint64_t spoil;   /* the so manieth page checked is changed before; 0: none */
 	uint64_t ops;     /* of a phase, in commands; 0: no such limit */
 	uint64_t time_ns; /* of a phase; 0: no such limit */
 	const volatile bool *stop; /* set by a signal: end the phase */
@@ -56,7 +57,7 @@ struct bench_load {
 	uint8_t *busy;      /* a block's: a command on it is in flight (CMD-1) */
 	struct bench_slot *slot[2]; /* by class and cid */
 	uint32_t writes;    /* so far: the version of the next one */
-	uint64_t cursor, random;
+	uint64_t cursor, random, checked;
 	uint32_t *sample;   /* latencies of the phase, ns; the last ones when there are too many */
 	uint64_t samples;
 	/* Of the phase under way: */

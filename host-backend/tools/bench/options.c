@@ -53,6 +53,9 @@ static const struct rmnic_conf_setting settings[] = {
 	  .help = "of what is random" },
 	{ .name = "no-verify", .type = RMNIC_CONF_BOOL, .offset = AT(no_verify),
 	  .help = "neither fill nor check pages: rates only" },
+	{ .name = "spoil", .type = RMNIC_CONF_UINT, .offset = AT(spoil), .max = UINT64_MAX, .metavar = "N",
+	  .help = "change a word of the N-th page that comes in before it is checked: a run that then "
+		  "passes would check nothing" },
 	{ .name = "spin-us", .type = RMNIC_CONF_UINT, .offset = AT(spin_us), .max = 10000000, .def = "50",
 	  .help = "how long to look for completions before sleeping on the interrupt" },
 	{ .name = "timeout-s", .type = RMNIC_CONF_UINT, .offset = AT(timeout_s), .min = 1, .max = 3600,
@@ -164,6 +167,7 @@ struct bench_load_config bench_options_load(const struct bench_options *o, const
 		.lists = o->lists,
 		.verify = !o->no_verify,
 		.seed = o->seed,
+		.spoil = o->spoil,
 		.ops = limited ? o->ops : 100000,
 		.time_ns = o->seconds * 1000000000u,
 		.stop = stop,
