@@ -2,8 +2,11 @@
 /*
  * daemon/device_internal.h - what the files of a device share.
  *
- * device.c      control thread: creation, requests, the end
- * device_work.c worker: executing requests, the poll round
+ * device.c      control thread: requests, the end
+ * device_make.c control thread: creation
+ * device_work.c worker: executing requests
+ * device_poll.c worker: the poll round
+ * device_why.c  worker: what is wrong with the servers
  * device_look.c looking in
  * host.c        what the engine asks of its host
  */
@@ -122,6 +125,18 @@ struct rmnic_vdev {
 
 /* Runs a request; it goes back when it has ended. */
 void rmnic_vdev_work(struct rmnic_msg *msg);
+/* Looks at the pending request, if there is one. True: it has ended. */
+bool rmnic_vdev_go_on(struct rmnic_vdev *v);
+/* Ends DMA: what is under way stays recorded in the state block, guest memory is let go of. */
+void rmnic_vdev_suspend(struct rmnic_vdev *v);
+
+/* --- device_why.c ------------------------------------------------------------------------------ */
+
+/* A server's fault, or which one is silent. Returns buf. */
+const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len);
+
+/* --- device_poll.c, in the worker -------------------------------------------------------------- */
+
 /* A datagram for the device's client. */
 void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx);
 /* One round: true when something was done. */
@@ -143,6 +158,8 @@ void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer);
 
 /* --- device.c -------------------------------------------------------------------------------- */
 
+/* The device is made: it goes to its worker. */
+void rmnic_vdev_begin(struct rmnic_vdev *v);
 /* A request is back in the control thread. */
 void rmnic_vdev_back(struct rmnic_msg *msg);
 void rmnic_vdev_notify(struct rmnic_vdev *v, struct rmnic_vdev_notice *notice);
@@ -150,6 +167,11 @@ static inline const char *rmnic_vdev_label(const struct rmnic_vdev *v)
 {
 	return v->label;
 }
+
+/* --- device_make.c --------------------------------------------------------------------------- */
+
+/* The worker knows nothing of it any more. */
+void rmnic_vdev_free(struct rmnic_vdev *v);
 
 /* --- host.c ---------------------------------------------------------------------------------- */
 

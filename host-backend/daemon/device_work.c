@@ -15,8 +15,7 @@
 
 /* --- Ending DMA ------------------------------------------------------------------------------------- */
 
-/* What is under way stays recorded in the state block; guest memory is let go of. */
-static void suspend(struct rmnic_vdev *v)
+void rmnic_vdev_suspend(struct rmnic_vdev *v)
 {
 	v->serving = false;
 	rmnic_dev_suspend(v->dev);
@@ -54,24 +53,11 @@ static bool attach(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 	return false;
 }
 
-static const char *missing(const struct rmnic_vdev *v, char *buf, size_t len)
-{
-	uint8_t server[16];
-	char uuid[37];
-
-	if (rmnic_store_remote_missing(v->store, server))
-		snprintf(buf, len, "the memory server %s, which holds pages of the device, does "
-			 "not answer", rmnic_uuid_format(server, uuid));
-	else
-		snprintf(buf, len, "not enough memory servers answer: see 'rmnicctl servers'");
-	return buf;
-}
-
 /* USER-7: what the store's status says about a reservation of `pages`. True: it is settled. */
 static bool reserved(struct rmnic_vdev *v, struct rmnic_vdev_request *r, uint64_t pages)
 {
 	enum rmnic_remote_status status = rmnic_store_remote_status(v->store, &r->reply.pages);
-	char text[160];
+	char text[RMNIC_USER_TEXT_MAX];
 
 	switch (status) {
 	case RMNIC_REMOTE_READY:
@@ -86,7 +72,7 @@ static bool reserved(struct rmnic_vdev *v, struct rmnic_vdev_request *r, uint64_
 		refuse(r, RMNIC_USER_S_NO_SPACE, text);
 		return true;
 	case RMNIC_REMOTE_UNREACHABLE:
-		refuse(r, RMNIC_USER_S_UNREACHABLE, missing(v, text, sizeof(text)));
+		refuse(r, RMNIC_USER_S_UNREACHABLE, rmnic_vdev_missing(v, text, sizeof(text)));
 		return true;
 	case RMNIC_REMOTE_FENCED:
 		refuse(r, RMNIC_USER_S_FENCED,
@@ -102,7 +88,7 @@ static bool reserved(struct rmnic_vdev *v, struct rmnic_vdev_request *r, uint64_
 		return true;
 	if (rmnic_udp_now() < r->deadline)
 		return false;
-	refuse(r, RMNIC_USER_S_UNREACHABLE, missing(v, text, sizeof(text)));
+	refuse(r, RMNIC_USER_S_UNREACHABLE, rmnic_vdev_missing(v, text, sizeof(text)));
 	return true;
 }
 
@@ -157,7 +143,7 @@ static bool mem_del_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 		return false;
 	/* What is left is a ring: the queue's memory goes away. */
 	if (region->uses) {
-		suspend(v);
+		rmnic_vdev_suspend(v);
 		if (!atomic_load(&v->give_up))
 			go_fatal(v, RMNIC_ERR_DMA);
 	} else if (v->serving) {
@@ -220,7 +206,7 @@ static bool enable(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 	v->stopped = rmnic_le32_get(e->stopped) != 0;
 	v->serving = !v->fatal && !v->lost;
 	if (v->stopped && !v->fatal)
-		suspend(v);
+		rmnic_vdev_suspend(v);
 	return true;
 }
 
@@ -249,7 +235,7 @@ static bool stop_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 	if (v->serving && !rmnic_dev_quiet(v->dev) && rmnic_udp_now() < r->deadline &&
 	    !atomic_load(&v->give_up))
 		return false;
-	suspend(v);
+	rmnic_vdev_suspend(v);
 	return true;
 }
 
@@ -306,7 +292,7 @@ static bool stats(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 static bool detach(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
 	(void)r;
-	suspend(v);
+	rmnic_vdev_suspend(v);
 	if (v->kick >= 0)
 		rmnic_wait_remove(rmnic_worker_wait(v->worker), v->kick);
 	return true;
@@ -373,123 +359,12 @@ void rmnic_vdev_work(struct rmnic_msg *msg)
 		v->pending = r;
 }
 
-/* --- The round --------------------------------------------------------------------------------------- */
-
-bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server)
-{
-	struct rmnic_addr addr[RMNIC_LANES];
-	uint32_t peer;
-
-	rmnic_server_addr(server, addr);
-	peer = rmnic_rmp_client_add(v->client, addr,
-				    server->uuid.given ? server->uuid.byte : NULL);
-	if (peer == UINT32_MAX)
-		return false;
-	v->peers[peer] = server->address;
-	if (peer >= v->npeers)
-		v->npeers = peer + 1;
-	return true;
-}
-
-bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer)
-{
-	struct rmnic_peer_info info;
-	struct rmnic_state_view view;
-
-	rmnic_rmp_client_peer(v->client, peer, &info);
-	for (uint64_t i = 0; i < v->block.nslabs; i++) {
-		if (!rmnic_state_view_get(&v->block, i, &view))
-			continue;
-		for (unsigned int k = 0; k < view.members; k++)
-			if (!memcmp(view.member[k].server, info.uuid, sizeof(info.uuid)))
-				return true;
-	}
-	return false;
-}
-
-void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer)
-{
-	rmnic_rmp_client_remove(v->client, peer);
-	memset(&v->peers[peer], 0, sizeof(v->peers[peer]));
-}
-
-void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx)
-{
-	struct rmnic_vdev *v = arg;
-
-	if (v->listening)
-		rmnic_rmp_client_rx(v->client, rx);
-}
-
-/* Comes from deep inside the store: only noted here. */
-void rmnic_vdev_status(void *arg)
-{
-	struct rmnic_vdev *v = arg;
-	enum rmnic_remote_status status = rmnic_store_remote_status(v->store, NULL);
-
-	if (status == RMNIC_REMOTE_FENCED || status == RMNIC_REMOTE_DAMAGED)
-		v->lost = true;
-}
-
-static void lose(struct rmnic_vdev *v)
-{
-	if (v->serving)
-		suspend(v);
-	/* While it is being attached the answer says it. */
-	if (v->lost_told || (v->pending && v->pending->kind == RMNIC_VDEV_ATTACH))
-		return;
-	v->lost_told = true;
-	rmnic_vdev_notify(v, &v->lost_notice);
-}
-
-bool rmnic_vdev_poll(struct rmnic_vdev *v)
+bool rmnic_vdev_go_on(struct rmnic_vdev *v)
 {
 	struct rmnic_vdev_request *r = v->pending;
-	bool work;
 
-	if (v->lost)
-		lose(v);
-	if (v->serving)
-		work = rmnic_dev_poll(v->dev);
-	else
-		work = v->store->ops->idle(v->store);
-	if (r && works[r->kind].go_on(v, r)) {
-		send_back(v, r);
-		work = true;
-	}
-	return work;
-}
-
-bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now)
-{
-	return rmnic_rmp_client_deadline(v->client) <= now && rmnic_rmp_client_poll(v->client);
-}
-
-bool rmnic_vdev_sleep(struct rmnic_vdev *v)
-{
-	v->asleep = v->serving && rmnic_dev_sleep_begin(v->dev);
-	return v->asleep || !v->serving;
-}
-
-void rmnic_vdev_wake(struct rmnic_vdev *v)
-{
-	if (v->asleep)
-		rmnic_dev_sleep_end(v->dev);
-	v->asleep = false;
-}
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v)
-{
-	uint64_t first = rmnic_store_remote_deadline(v->store);
-
-	if (v->serving)
-		first = min64(first, rmnic_dev_deadline(v->dev));
-	if (v->pending && v->pending->deadline)
-		first = min64(first, v->pending->deadline);
-	return first;
+	if (!r || !works[r->kind].go_on(v, r))
+		return false;
+	send_back(v, r);
+	return true;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A device in its worker's round: the queue engine, the client of the servers, sleep. */
+#include <string.h>
+
+#include "daemon/device_internal.h"
+
+bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server)
+{
+	struct rmnic_addr addr[RMNIC_LANES];
+	uint32_t peer;
+
+	rmnic_server_addr(server, addr);
+	peer = rmnic_rmp_client_add(v->client, addr,
+				    server->uuid.given ? server->uuid.byte : NULL);
+	if (peer == UINT32_MAX)
+		return false;
+	v->peers[peer] = server->address;
+	if (peer >= v->npeers)
+		v->npeers = peer + 1;
+	return true;
+}
+
+bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer)
+{
+	struct rmnic_peer_info info;
+	struct rmnic_state_view view;
+
+	rmnic_rmp_client_peer(v->client, peer, &info);
+	for (uint64_t i = 0; i < v->block.nslabs; i++) {
+		if (!rmnic_state_view_get(&v->block, i, &view))
+			continue;
+		for (unsigned int k = 0; k < view.members; k++)
+			if (!memcmp(view.member[k].server, info.uuid, sizeof(info.uuid)))
+				return true;
+	}
+	return false;
+}
+
+void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer)
+{
+	rmnic_rmp_client_remove(v->client, peer);
+	memset(&v->peers[peer], 0, sizeof(v->peers[peer]));
+}
+
+void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx)
+{
+	struct rmnic_vdev *v = arg;
+
+	if (v->listening)
+		rmnic_rmp_client_rx(v->client, rx);
+}
+
+/* Comes from deep inside the store: only noted here. */
+void rmnic_vdev_status(void *arg)
+{
+	struct rmnic_vdev *v = arg;
+	enum rmnic_remote_status status = rmnic_store_remote_status(v->store, NULL);
+
+	if (status == RMNIC_REMOTE_FENCED || status == RMNIC_REMOTE_DAMAGED)
+		v->lost = true;
+}
+
+static void lose(struct rmnic_vdev *v)
+{
+	if (v->serving)
+		rmnic_vdev_suspend(v);
+	/* While it is being attached the answer says it. */
+	if (v->lost_told || (v->pending && v->pending->kind == RMNIC_VDEV_ATTACH))
+		return;
+	v->lost_told = true;
+	rmnic_vdev_notify(v, &v->lost_notice);
+}
+
+bool rmnic_vdev_poll(struct rmnic_vdev *v)
+{
+	bool work;
+
+	if (v->lost)
+		lose(v);
+	if (v->serving)
+		work = rmnic_dev_poll(v->dev);
+	else
+		work = v->store->ops->idle(v->store);
+	return rmnic_vdev_go_on(v) || work;
+}
+
+bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now)
+{
+	return rmnic_rmp_client_deadline(v->client) <= now && rmnic_rmp_client_poll(v->client);
+}
+
+bool rmnic_vdev_sleep(struct rmnic_vdev *v)
+{
+	v->asleep = v->serving && rmnic_dev_sleep_begin(v->dev);
+	return v->asleep || !v->serving;
+}
+
+void rmnic_vdev_wake(struct rmnic_vdev *v)
+{
+	if (v->asleep)
+		rmnic_dev_sleep_end(v->dev);
+	v->asleep = false;
+}
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v)
+{
+	uint64_t first = rmnic_store_remote_deadline(v->store);
+
+	if (v->serving)
+		first = min64(first, rmnic_dev_deadline(v->dev));
+	if (v->pending && v->pending->deadline)
+		first = min64(first, v->pending->deadline);
+	return first;
+}
