@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "dpdk/eal.h"
 
-/* --- Opening -------------------------------------------------------------------------------------- */
+/* --- Opening --------------------------------------------------------------------------------- */
 
 static int on_mail(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
@@ -172,7 +172,7 @@ void rmnic_backend_close(struct rmnic_backend *b)
 	rmnic_eal_stop();
 }
 
-/* --- Devices ---------------------------------------------------------------------------------------- */
+/* --- Devices --------------------------------------------------------------------------------- */
 
 unsigned int rmnic_backend_devices(const struct rmnic_backend *b)
 {

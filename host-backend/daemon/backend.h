@@ -39,8 +39,9 @@ struct rmnic_backend {
 };
 
 /*
- * Starts DPDK, opens the ports, starts the workers. b: all zero, but for what a socket that listens
- * already needs (config, event). config and event outlive it. Once a process. 0, or -1 with err; rmnic_backend_close() is due in any case.
+ * Starts DPDK, opens the ports, starts the workers. b: all zero, but for what a socket that
+ * listens already needs (config, event). config and event outlive it. Once a process. 0, or -1
+ * with err; rmnic_backend_close() is due in any case.
  */
 int rmnic_backend_open(struct rmnic_backend *b, const struct rmnic_config *config,
 		       sd_event *event, struct rmnic_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device in the control thread: requests on their way to the worker and back, the end. The worker has one request at a time; what the owner wants meanwhile (the end) is
- * noted, the request is told to give up, and what is next is decided when it is back.
+ * A device in the control thread: requests on their way to the worker and back, the end. The
+ * worker has one request at a time; what the owner wants meanwhile (the end) is noted, the
+ * request is told to give up, and what is next is decided when it is back.
  */
 #include "daemon/device.h"
 
@@ -15,7 +16,7 @@
 
 static void go_on(struct rmnic_vdev *v);
 
-/* --- Messages ------------------------------------------------------------------------------------- */
+/* --- Messages -------------------------------------------------------------------------------- */
 
 static void send(struct rmnic_vdev *v, enum rmnic_vdev_request_kind kind)
 {
@@ -79,7 +80,7 @@ void rmnic_vdev_begin(struct rmnic_vdev *v)
 	send(v, RMNIC_VDEV_ATTACH);
 }
 
-/* --- Requests ------------------------------------------------------------------------------------------ */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 static void answer(struct rmnic_vdev *v, uint16_t status, const struct rmnic_error *text)
 {
@@ -190,7 +191,7 @@ void rmnic_vdev_end(struct rmnic_vdev *v, bool release)
 		go_on(v);
 }
 
-/* --- Back from the worker ----------------------------------------------------------------------------- */
+/* --- Back from the worker -------------------------------------------------------------------- */
 
 static void close_fds(const int *fds, unsigned int n)
 {

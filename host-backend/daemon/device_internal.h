@@ -121,7 +121,7 @@ struct rmnic_vdev {
 	uint32_t fatal_error, fatal_generation; /* written before the notice is posted */
 };
 
-/* --- device_work.c, in the worker ---------------------------------------------------------- */
+/* --- device_work.c, in the worker ------------------------------------------------------------ */
 
 /* Runs a request; it goes back when it has ended. */
 void rmnic_vdev_work(struct rmnic_msg *msg);
@@ -130,12 +130,12 @@ bool rmnic_vdev_go_on(struct rmnic_vdev *v);
 /* Ends DMA: what is under way stays recorded in the state block, guest memory is let go of. */
 void rmnic_vdev_suspend(struct rmnic_vdev *v);
 
-/* --- device_why.c ------------------------------------------------------------------------------ */
+/* --- device_why.c ---------------------------------------------------------------------------- */
 
 /* A server's fault, or which one is silent. Returns buf. */
 const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len);
 
-/* --- device_poll.c, in the worker -------------------------------------------------------------- */
+/* --- device_poll.c, in the worker ------------------------------------------------------------ */
 
 /* A datagram for the device's client. */
 void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device in its worker: requests of the control thread, and the poll round. A request ends at once or
- * stays pending and is looked at once a round; nothing here waits.
+ * A device in its worker: requests of the control thread. A request ends at once or stays
+ * pending and is looked at once a round; nothing here waits.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 /* What servers that do not answer may keep: their leases see to it. */
 #define RELEASE_MS 5000
 
-/* --- Ending DMA ------------------------------------------------------------------------------------- */
+/* --- Ending DMA ------------------------------------------------------------------------------ */
 
 void rmnic_vdev_suspend(struct rmnic_vdev *v)
 {
@@ -256,8 +256,10 @@ static bool start(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 	return true;
 }
 
-/* USER-22. What is there already is announced to the guest once more: its registers are the front end's,
- * which asks again when it has set them. */
+/*
+ * USER-22. What is there already is announced to the guest once more: its registers are the front
+ * end's, which asks again when it has set them.
+ */
 static bool capacity(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
 	if (!rmnic_store_remote_reserve(v->store, r->pages)) {

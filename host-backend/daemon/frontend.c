@@ -22,7 +22,7 @@
 /* Connections besides one for each device: those that have not said DEVICE yet, or end. */
 #define SPARE 32
 
-/* --- The end of a front end ------------------------------------------------------------------------- */
+/* --- The end of a front end ------------------------------------------------------------------ */
 
 static void conn_close(struct rmnic_frontend *f, bool leaving)
 {
@@ -78,7 +78,7 @@ int rmnic_frontend_death(sd_event_source *source, int fd, uint32_t events, void 
 	return 0;
 }
 
-/* --- What the device says ----------------------------------------------------------------------------- */
+/* --- What the device says -------------------------------------------------------------------- */
 
 static void answer_ok(struct rmnic_frontend *f, const struct rmnic_vdev_reply *reply)
 {
@@ -202,7 +202,7 @@ const struct rmnic_vdev_ops rmnic_frontend_vdev_ops = {
 	.ended = on_ended,
 };
 
-/* --- The socket -------------------------------------------------------------------------------------------- */
+/* --- The socket ------------------------------------------------------------------------------ */
 
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
 {

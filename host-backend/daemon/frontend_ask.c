@@ -213,7 +213,8 @@ static void on_closed(void *arg, const char *why, bool front_gone, int pidfd)
 		rmnic_frontend_end(f, front_gone);
 		return;
 	}
-	if (sd_event_add_io(f->all->backend->event, &f->death, pidfd, EPOLLIN, rmnic_frontend_death, f) < 0) {
+	if (sd_event_add_io(f->all->backend->event, &f->death, pidfd, EPOLLIN, rmnic_frontend_death,
+			    f) < 0) {
 		rmnic_frontend_end(f, false);
 		return;
 	}

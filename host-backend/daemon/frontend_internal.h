@@ -50,7 +50,7 @@ struct rmnic_frontends {
 	void *left_arg;
 };
 
-/* --- frontend.c ---------------------------------------------------------------------------------------- */
+/* --- frontend.c ------------------------------------------------------------------------------ */
 
 extern const struct rmnic_vdev_ops rmnic_frontend_vdev_ops;
 /* The connection is gone or not wanted any more; the device goes as well, if there is one. */
@@ -58,7 +58,7 @@ void rmnic_frontend_end(struct rmnic_frontend *f, bool release);
 /* pidfd is readable: the process is dead. For sd_event_add_io(). */
 int rmnic_frontend_death(sd_event_source *source, int fd, uint32_t events, void *arg);
 
-/* --- frontend_ask.c -------------------------------------------------------------------------------------- */
+/* --- frontend_ask.c -------------------------------------------------------------------------- */
 
 extern const struct rmnic_user_conn_ops rmnic_frontend_conn_ops;
 /* A device has ended: somebody may have waited for it. */

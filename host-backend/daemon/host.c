@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "daemon/device_internal.h"
 
-/* --- struct rmnic_host_ops ----------------------------------------------------------------------- */
+/* --- struct rmnic_host_ops ------------------------------------------------------------------- */
 
 /* USER-10: the one translation. */
 static bool host_map(void *host, uint64_t addr, uint32_t len, bool write,
@@ -107,7 +107,7 @@ const struct rmnic_host_ops rmnic_vdev_host_ops = {
 	.fatal = host_fatal,
 };
 
-/* --- struct rmnic_env_ops -------------------------------------------------------------------------- */
+/* --- struct rmnic_env_ops -------------------------------------------------------------------- */
 
 static uint64_t env_now(void *arg)
 {

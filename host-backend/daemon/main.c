@@ -83,8 +83,8 @@ static int open_all(struct program *p, struct rmnic_error *err)
 	if (!socket || !control)
 		return -1;
 	/*
-	 * The socket first: it tells whether another rmnicd is here, before anything of that one's ports is
-	 * touched. Who connects meanwhile waits.
+	 * The socket first: it tells whether another rmnicd is here, before anything of that
+	 * one's ports is touched. Who connects meanwhile waits.
 	 */
 	p->backend.config = &p->config;
 	p->backend.event = rmnic_daemon_event(p->daemon);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices, slabs, latencies, status, as JSON. Servers: report_servers.c; figures: report_stats.c. */
+/* Devices, slabs, latencies, status, as JSON. Servers and figures have files of their own. */
 #include "daemon/report.h"
 
 #include <rte_lcore.h>
@@ -20,7 +20,7 @@ static struct rmnic_vdev_view view;
 
 static const char *const poll_names[] = { "adaptive", "busy", "block" };
 
-/* --- Devices ---------------------------------------------------------------------------------------- */
+/* --- Devices --------------------------------------------------------------------------------- */
 
 static const char *state_name(const struct rmnic_vdev_view *w)
 {
@@ -63,7 +63,7 @@ json_t *rmnic_report_devices(struct rmnic_report *r)
 	return list;
 }
 
-/* --- Slabs ------------------------------------------------------------------------------------------- */
+/* --- Slabs ----------------------------------------------------------------------------------- */
 
 static json_t *members(const struct rmnic_state_view *v)
 {
@@ -122,7 +122,7 @@ json_t *rmnic_report_slabs(struct rmnic_report *r, const char *name, struct rmni
 	return list;
 }
 
-/* --- Latency ------------------------------------------------------------------------------------------- */
+/* --- Latency --------------------------------------------------------------------------------- */
 
 json_t *rmnic_report_latency(struct rmnic_report *r)
 {
@@ -146,7 +146,7 @@ json_t *rmnic_report_latency(struct rmnic_report *r)
 	return list;
 }
 
-/* --- Status ---------------------------------------------------------------------------------------------- */
+/* --- Status ---------------------------------------------------------------------------------- */
 
 static json_t *port(const struct rmnic_port *p)
 {

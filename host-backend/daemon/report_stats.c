@@ -69,7 +69,7 @@ static const struct figure figures[] = { FIGURES(X) };
 
 #define NFIGURES (sizeof(figures) / sizeof(figures[0]))
 
-/* --- rmnicctl stats ------------------------------------------------------------------------------------ */
+/* --- rmnicctl stats -------------------------------------------------------------------------- */
 
 static void add_network(struct rmnic_report *r, json_t *out)
 {
@@ -140,7 +140,7 @@ json_t *rmnic_report_stats(struct rmnic_report *r)
 	return out;
 }
 
-/* --- Prometheus -------------------------------------------------------------------------------------------- */
+/* --- Prometheus ------------------------------------------------------------------------------ */
 
 /* A device as it was at one moment, for all families. */
 struct sample {

@@ -51,7 +51,7 @@ static void fill(struct rmnic_server *server, const struct rmnic_conf_server *co
 	server->configured = configured;
 }
 
-/* --- What devices make of it ---------------------------------------------------------------------------- */
+/* --- What devices make of it ----------------------------------------------------------------- */
 
 struct change {
 	struct rmnic_vdev *v;
@@ -107,7 +107,7 @@ static void each_device(struct rmnic_backend *b, const struct rmnic_server *serv
 	}
 }
 
-/* --- Changes ------------------------------------------------------------------------------------------------ */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 int rmnic_backend_server_add(struct rmnic_backend *b, const struct rmnic_conf_server *conf,
 			     bool configured, struct rmnic_error *err)

@@ -66,7 +66,7 @@ static json_t *ask(json_t *(*make)(struct rmnic_report *report))
 	return json;
 }
 
-/* --- JSON to telemetry's own form ------------------------------------------------------------------- */
+/* --- JSON to telemetry's own form ------------------------------------------------------------ */
 
 static void put(struct rte_tel_data *d, const char *key, const json_t *value)
 {

@@ -31,7 +31,7 @@ struct rmnic_worker {
 	uint64_t rounds, busy_rounds;
 };
 
-/* --- The loop --------------------------------------------------------------------------------- */
+/* --- The loop -------------------------------------------------------------------------------- */
 
 static bool receive(struct rmnic_worker *w)
 {
@@ -130,7 +130,7 @@ static int loop(void *arg)
 	return 0;
 }
 
-/* --- Starting and stopping ---------------------------------------------------------------------- */
+/* --- Starting and stopping ------------------------------------------------------------------- */
 
 static int set_up(struct rmnic_worker *w, struct rmnic_error *err)
 {
@@ -221,7 +221,7 @@ unsigned int rmnic_worker_lcore(const struct rmnic_worker *w)
 	return w->config.lcore;
 }
 
-/* --- From other threads --------------------------------------------------------------------------- */
+/* --- From other threads ---------------------------------------------------------------------- */
 
 void rmnic_worker_post(struct rmnic_worker *w, struct rmnic_msg *msg)
 {
@@ -299,7 +299,7 @@ void rmnic_worker_stats(struct rmnic_worker *w, struct rmnic_worker_stats *out)
 	rmnic_worker_call(w, get_stats, &s);
 }
 
-/* --- In the worker ----------------------------------------------------------------------------------- */
+/* --- In the worker --------------------------------------------------------------------------- */
 
 struct rmnic_udp *rmnic_worker_udp(struct rmnic_worker *w)
 {

@@ -46,7 +46,7 @@ void rmnic_worker_stop(struct rmnic_worker *w);
 unsigned int rmnic_worker_index(const struct rmnic_worker *w);
 unsigned int rmnic_worker_lcore(const struct rmnic_worker *w);
 
-/* --- From any other thread ------------------------------------------------------------- */
+/* --- From any other thread ------------------------------------------------------------------- */
 
 void rmnic_worker_post(struct rmnic_worker *w, struct rmnic_msg *msg);
 /* Runs fn(arg) in the worker between two rounds and waits for it: only for what is short. */
@@ -59,7 +59,7 @@ void rmnic_worker_call(struct rmnic_worker *w, void (*fn)(void *arg), void *arg)
 void rmnic_worker_poller(struct rmnic_worker *w, bool (*fn)(void *arg), void *arg);
 void rmnic_worker_stats(struct rmnic_worker *w, struct rmnic_worker_stats *out);
 
-/* --- In the worker ------------------------------------------------------------------------ */
+/* --- In the worker --------------------------------------------------------------------------- */
 
 struct rmnic_udp *rmnic_worker_udp(struct rmnic_worker *w);
 struct rmnic_wait *rmnic_worker_wait(struct rmnic_worker *w);
