@@ -125,7 +125,7 @@ static void fill_value(void *arg, struct rmnic_metrics *m)
 static void rmnic_exporter__writes_whole_files_by_a_timer(void **state)
 {
 	struct rmnic_exporter *exporter;
-	struct scratch scratch;
+	struct scratch scratch = { 0 };
 	struct rmnic_error err;
 	struct feed feed = { 0 };
 	char text[512];

@@ -171,7 +171,8 @@ double ctl_sample_sum(const json_t *rows, const char *key)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
+	json_array_foreach(rows, i, row) {
 		sum += json_number_value(json_object_get(row, key));
+	}
 	return sum;
 }

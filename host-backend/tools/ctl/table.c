@@ -186,9 +186,10 @@ void ctl_object_print(FILE *out, const json_t *object)
 	size_t width = 0;
 	json_t *value;
 
-	json_object_foreach((json_t *)object, key, value)
+	json_object_foreach((json_t *)object, key, value) {
 		if (strlen(key) > width)
 			width = strlen(key);
+	}
 	json_object_foreach((json_t *)object, key, value) {
 		char *text = NULL;
 

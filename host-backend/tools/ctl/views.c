@@ -177,8 +177,9 @@ void ctl_latency_print(FILE *out, const json_t *result)
 	size_t i;
 
 	ctl_table_print(out, &ctl_stages, result);
-	json_array_foreach(result, i, row)
+	json_array_foreach(result, i, row) {
 		buckets_print(out, row);
+	}
 }
 
 /* A backend knows a slab's members, a memory server what it keeps of it. */
