@@ -28,9 +28,11 @@ static struct Child {
     void *block;
     uint64_t block_size;
     bool entrusted;
-    volatile bool dma;
+    bool dma;                              /* under dma_lock */
     uint64_t left, fataled, interrupted;   /* of the plan, as done */
 } child;
+
+static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct Message {
     struct rmnic_user_hdr hdr;
@@ -157,6 +159,14 @@ static void refuse(const Message *msg)
         child.plan->refuse_status, &error, sizeof(error));
 }
 
+/* When it returns after taking it away, the scribbler writes no more. */
+static void set_dma(bool on)
+{
+    pthread_mutex_lock(&dma_lock);
+    child.dma = on;
+    pthread_mutex_unlock(&dma_lock);
+}
+
 /* --- Requests ------------------------------------------------------------------------------------- */
 
 static void check_sealed(int fd, uint64_t size)
@@ -220,8 +230,10 @@ static void on_mem_del(const Message *msg)
         i++;
     }
     EXPECT(i < RMNIC_USER_MAX_REGIONS && !msg->nfds && !region->offset);
+    pthread_mutex_lock(&dma_lock);
     munmap(child.base[i], le64_to_cpu(region->size));
     plan->region[i] = (struct rmnic_user_region) { };
+    pthread_mutex_unlock(&dma_lock);
     answer(msg, NULL, 0);
 }
 
@@ -246,7 +258,7 @@ static void on_enable(const Message *msg)
     EXPECT(child.plan->vectors && child.kick >= 0 && !child.dma);
     child.plan->generation = le32_to_cpu(enable->generation);
     child.plan->stopped = le32_to_cpu(enable->stopped);
-    child.dma = !child.plan->stopped && !child.plan->error;
+    set_dma(!child.plan->stopped && !child.plan->error);
     answer(msg, &reply, sizeof(reply));
 }
 
@@ -268,9 +280,9 @@ static void on_request(const Message *msg)
     case RMNIC_USER_KICK: child.kick = dup(msg->fds[0]); answer(msg, NULL, 0); break;
     case RMNIC_USER_CALL: on_call(msg); break;
     case RMNIC_USER_ENABLE: on_enable(msg); break;
-    case RMNIC_USER_RESET: child.dma = false; answer(msg, NULL, 0); break;
-    case RMNIC_USER_STOP: child.dma = false; answer(msg, NULL, 0); break;
-    case RMNIC_USER_START: child.dma = true; answer(msg, NULL, 0); break;
+    case RMNIC_USER_RESET: set_dma(false); answer(msg, NULL, 0); break;
+    case RMNIC_USER_STOP: set_dma(false); answer(msg, NULL, 0); break;
+    case RMNIC_USER_START: set_dma(true); answer(msg, NULL, 0); break;
     case RMNIC_USER_CAPACITY:
         plan->capacity = ldq_le_p(msg->payload);
         answer(msg, msg->payload, sizeof(struct rmnic_user_capacity));
@@ -354,14 +366,18 @@ static uint8_t *guest_byte(uint64_t addr)
 static void *scribbler(void *opaque)
 {
     for (;;) {
-        uint8_t *at = child.dma && child.plan->scribble ? guest_byte(child.plan->scribble) : NULL;
+        uint8_t *at = NULL;
 
+        pthread_mutex_lock(&dma_lock);
+        if (child.dma && child.plan->scribble) {
+            at = guest_byte(child.plan->scribble);
+        }
         if (at) {
             qatomic_inc((uint64_t *)at);
             qatomic_inc(&child.plan->scribbles);
-        } else {
-            usleep(100);
         }
+        pthread_mutex_unlock(&dma_lock);
+        usleep(at ? 1 : 100);
     }
     return NULL;
 }
@@ -383,12 +399,12 @@ static void look_at_plan(void)
         struct rmnic_user_fatal fatal = { cpu_to_le32(plan->fatal), cpu_to_le32(plan->fatal >> 32) };
 
         child.fataled = plan->fatal;
-        child.dma = false;
+        set_dma(false);
         say(RMNIC_USER_FATAL, RMNIC_USER_F_NOTICE, 0, 0, &fatal, sizeof(fatal));
     }
     if (plan->leave != child.left && child.conn >= 0) {
         child.left = plan->leave;
-        child.dma = false;
+        set_dma(false);
         child.entrusted = false;
         say(RMNIC_USER_LEAVING, RMNIC_USER_F_NOTICE, 0, 0, NULL, 0);
         shutdown(child.conn, SHUT_RDWR);
@@ -405,7 +421,8 @@ static void connection_ended(void)
     if (child.plan->lives) {
         return;
     }
-    child.entrusted = child.dma = false;
+    child.entrusted = false;
+    set_dma(false);
     memset(child.plan->region, 0, sizeof(child.plan->region));
 }
 
