@@ -79,7 +79,7 @@ struct rmnic_route_answer rmnic_neighbour_lookup(struct rmnic_neighbours *n, uin
 {
 	struct rmnic_neighbour *e = find(n, ip);
 	struct rmnic_route_answer answer = { 0 };
-	uint64_t age;
+	uint64_t age, heard;
 
 	if (!e)
 		e = claim(n, ip, now);
@@ -87,7 +87,9 @@ struct rmnic_route_answer rmnic_neighbour_lookup(struct rmnic_neighbours *n, uin
 		return answer;
 	atomic_store_explicit(&e->used, now, memory_order_relaxed);
 	answer.mac = atomic_load_explicit(&e->mac, memory_order_relaxed);
-	age = now - atomic_load_explicit(&e->confirmed, memory_order_relaxed);
+	/* Another lcore's clock may be a round ahead of this one's. */
+	heard = atomic_load_explicit(&e->confirmed, memory_order_relaxed);
+	age = now > heard ? now - heard : 0;
 	if (answer.mac && age < RMNIC_NEIGHBOUR_FRESH_NS)
 		return answer;
 	/* Asked at its old address at first, as the kernel does; then whoever has it now. */

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What needs root: af_xdp (RULES F1, F8)."""
+import time
+
+from rig import A, B, PEER, Net, Program, check, stopped
+
+XA, XB = f"af_xdp:va,address={A}/24", f"af_xdp:vb,address={B}/24"
+
+
+def af_xdp_at_both_mtus():
+    for mtu, size in (1500, 1472), (3000, 2972):
+        with Net(mtu=mtu) as net:
+            echo = net.echo(port=XB)
+            # More than the rings hold, several times over.
+            got = net.exchange("--size", str(size), "--count", "10000", port=XA)
+            check(not got["multi_segs"] and got["held"] == got["released"] >= 10000, got)
+            stopped(echo)
+
+
+def af_xdp_and_af_packet():
+    with Net(mtu=3000) as net:
+        echo = net.echo(port=XB)
+        net.exchange("--size", "2972", "--count", "1000")
+        stopped(echo)
+
+
+def af_xdp_idle_and_awake():
+    """An empty receive of this driver may block for a second."""
+    with Net(mtu=3000) as net:
+        echo = net.echo(port=XB)
+        got = net.exchange("--count", "20", "--gap-us", "100000", port=XA)
+        check(got["got"] == 20, got)
+        time.sleep(4)
+        told = stopped(echo)
+        check(told["cpu_us"] < told["ran_us"] / 50, f"{told['cpu_us']} of {told['ran_us']} us")
+
+
+def af_xdp_two_queues():
+    with Net(mtu=3000, queues=2) as net:
+        echo = net.echo("--lcores", "2", "--memory-mib", "128", port=XB)
+        got = net.exchange("--lcores", "2", "--memory-mib", "128", "--count", "500", port=XA)
+        check(got["got"] == 1000, got)
+        stopped(echo)
+
+
+def af_xdp_leaves_nothing_behind():
+    with Net(mtu=3000) as net:
+        echo = net.echo(port=XB)
+        check("xdp" in net.b("ip", "link", "show", "vb"), "no program on the interface")
+        stopped(echo)
+        check("xdp" not in net.b("ip", "link", "show", "vb"), "the program is left behind")
+
+
+def af_xdp_is_refused_where_the_kernel_has_an_address():
+    with Net(mtu=3000) as net:
+        net.address("a", f"{A}/24")
+        ping = Program(net, [PEER, "ping", "--port", "af_xdp:va", "--to", B], "a", None)
+        check(ping.finish() == 2, ping.said())
+        check("af_xdp takes every frame from the kernel" in ping.said(), ping.said())
+
+
+CASES = [
+    af_xdp_at_both_mtus, af_xdp_and_af_packet, af_xdp_idle_and_awake, af_xdp_two_queues,
+    af_xdp_leaves_nothing_behind, af_xdp_is_refused_where_the_kernel_has_an_address,
+]
