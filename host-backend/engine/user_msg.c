@@ -5,7 +5,7 @@
 
 #include "engine/le.h"
 
-/* --- What each type is -------------------------------------------------------------------------- */
+/* --- What each type is ------------------------------------------------------------------------ */
 
 /* A request's own check: NULL, or what is wrong with a payload of the right length. */
 typedef const char *check_fn(const void *payload, unsigned int nfds);
@@ -21,7 +21,8 @@ static const struct message {
 	check_fn *check;
 } requests[RMNIC_USER_REQUESTS] = {
 #define SIZE(x) sizeof(struct rmnic_##x)
-	[RMNIC_USER_HELLO] = { "HELLO", SIZE(user_hello), SIZE(user_hello_reply), 0, 0, check_hello },
+	[RMNIC_USER_HELLO] = { "HELLO", SIZE(user_hello), SIZE(user_hello_reply), 0, 0,
+			       check_hello },
 	[RMNIC_USER_DEVICE] = { "DEVICE", SIZE(user_device), SIZE(user_device_reply), 1, 1,
 				check_device },
 	[RMNIC_USER_MEM_ADD] = { "MEM_ADD", SIZE(user_region), 0, 1, 1, check_mem_add },
@@ -33,7 +34,8 @@ static const struct message {
 	[RMNIC_USER_RESET] = { "RESET", 0, 0, 0, 0, NULL },
 	[RMNIC_USER_STOP] = { "STOP", SIZE(user_stop), 0, 0, 0, check_stop },
 	[RMNIC_USER_START] = { "START", 0, 0, 0, 0, NULL },
-	[RMNIC_USER_CAPACITY] = { "CAPACITY", SIZE(user_capacity), SIZE(user_capacity), 0, 0, NULL },
+	[RMNIC_USER_CAPACITY] = { "CAPACITY", SIZE(user_capacity), SIZE(user_capacity), 0, 0,
+				  NULL },
 	[RMNIC_USER_STATS] = { "STATS", 0, SIZE(stats), 0, 0, NULL },
 	[RMNIC_USER_LOG] = { "LOG", 0, 0, 0, 0, NULL },
 	[RMNIC_USER_BYE] = { "BYE", 0, 0, 0, 0, NULL },
@@ -75,7 +77,7 @@ uint32_t rmnic_user_reply_size(uint16_t type)
 	return type < RMNIC_USER_REQUESTS ? requests[type].reply : 0;
 }
 
-/* --- Headers -------------------------------------------------------------------------------------- */
+/* --- Headers ---------------------------------------------------------------------------------- */
 
 static bool zero(const void *memory, size_t bytes)
 {
@@ -126,7 +128,7 @@ const char *rmnic_user_hdr_get(const struct rmnic_user_hdr *hdr, bool reply,
 	return NULL;
 }
 
-/* --- Requests ------------------------------------------------------------------------------------- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 /* NUL-terminated printable ASCII, nothing behind it. */
 static bool string_ok(const char *s, size_t bytes)
@@ -308,7 +310,7 @@ uint16_t rmnic_user_request_check(const struct rmnic_user_msg *msg, const void *
 	return *why ? RMNIC_USER_S_INVALID : RMNIC_USER_S_OK;
 }
 
-/* --- Replies and notices --------------------------------------------------------------------------- */
+/* --- Replies and notices ---------------------------------------------------------------------- */
 
 static const char *check_hello_reply(const void *payload)
 {
@@ -344,11 +346,10 @@ static const char *check_enable_reply(const void *payload)
 
 static const char *check_stats_reply(const void *payload)
 {
-	const uint8_t *p = payload;
+	const uint8_t *rsvd = (const uint8_t *)payload + offsetof(struct rmnic_stats, rsvd);
+	const size_t bytes = sizeof(((struct rmnic_stats *)0)->rsvd);
 
-	return zero(p + offsetof(struct rmnic_stats, rsvd), sizeof(((struct rmnic_stats *)0)->rsvd)) ?
-		       NULL :
-		       "a reserved field is not zero";
+	return zero(rsvd, bytes) ? NULL : "a reserved field is not zero";
 }
 
 static const char *check_ok(uint16_t type, const void *payload)

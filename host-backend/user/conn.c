@@ -10,7 +10,7 @@
 #include "engine/le.h"
 #include "user/conn_internal.h"
 
-/* --- Life ----------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 struct rmnic_user_conn *rmnic_user_conn_create(int fd, const struct rmnic_user_conn_config *config)
 {
@@ -73,7 +73,7 @@ int rmnic_user_conn_pid(const struct rmnic_user_conn *conn, int *pidfd)
 	return conn->peer.pid > 0 ? conn->peer.pid : -1;
 }
 
-/* --- The socket ----------------------------------------------------------------------------------- */
+/* --- The socket ------------------------------------------------------------------------------- */
 
 /* A request is only read when nothing of what came before is left to do. */
 uint32_t rmnic_user_conn_events(const struct rmnic_user_conn *conn)
@@ -154,7 +154,7 @@ void rmnic_user_conn_ready(struct rmnic_user_conn *conn)
 		tell(conn);
 }
 
-/* --- Answers -------------------------------------------------------------------------------------- */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
 static void reply(struct rmnic_user_conn *conn, uint16_t status, const void *payload, uint32_t size)
 {

@@ -62,7 +62,7 @@ struct rmnic_user_conn_config {
 	void *arg;
 	uint64_t device_features; /* RMNIC_F_*, for HELLO */
 	const char *name;         /* for HELLO */
-	/* Counters by status of what was refused, of all connections; NULL: not wanted (USER-23). */
+	/* What was refused, by status, of all connections; NULL: not wanted (USER-23). */
 	uint64_t *refused; /* [RMNIC_USER_S_COUNT] */
 };
 

@@ -38,7 +38,7 @@ uint16_t rmnic_user_memfd_check(int fd, int seals, uint64_t size, bool exactly, 
 	    have & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return bad(err, "the memfd cannot be written");
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-		return bad(err, "the memfd cannot be looked at: %s", strerror(errno));
+		return bad(err, "the memfd cannot be looked at: %s", strerrordesc_np(errno));
 	if ((uint64_t)st.st_size < size || (exactly && (uint64_t)st.st_size != size))
 		return bad(err, "the memfd has %llu bytes, not %llu%s",
 			   (unsigned long long)st.st_size, (unsigned long long)size,
@@ -57,12 +57,13 @@ uint16_t rmnic_user_eventfd_check(int fd, struct rmnic_error *err)
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
 		return bad(err, "the file descriptor cannot be looked at: %s: %s", path,
-			   strerror(errno));
+			   strerrordesc_np(errno));
 	target[n] = 0;
 	if (strcmp(target, "anon_inode:[eventfd]") != 0)
 		return bad(err, "the file descriptor is no eventfd");
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return bad(err, "the eventfd cannot be made non-blocking: %s", strerror(errno));
+		return bad(err, "the eventfd cannot be made non-blocking: %s",
+			   strerrordesc_np(errno));
 	return RMNIC_USER_S_OK;
 }

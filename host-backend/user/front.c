@@ -25,7 +25,7 @@ struct rmnic_user_front {
 	uint8_t payload[RMNIC_USER_MAX_PAYLOAD];
 };
 
-/* --- Time and bytes -------------------------------------------------------------------------------- */
+/* --- Time and bytes --------------------------------------------------------------------------- */
 
 static int64_t now_ms(void)
 {
@@ -47,7 +47,7 @@ static const char *await(const struct rmnic_user_front *f, short events, int64_t
 		if (n > 0)
 			return NULL;
 		if (n < 0 && errno != EINTR)
-			return strerror(errno);
+			return strerrordesc_np(errno);
 		if (n == 0)
 			return "the backend did not answer in time";
 	}
@@ -69,7 +69,7 @@ static const char *receive(struct rmnic_user_front *f, void *to, size_t len, int
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			why = await(f, POLLIN, deadline);
 		} else if (errno != EINTR) {
-			why = strerror(errno);
+			why = strerrordesc_np(errno);
 		}
 		if (why)
 			return why;
@@ -106,7 +106,7 @@ static const char *send_all(struct rmnic_user_front *f, const uint8_t *bytes, si
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			why = await(f, POLLOUT, deadline);
 		} else if (errno != EINTR) {
-			why = strerror(errno);
+			why = strerrordesc_np(errno);
 		}
 		if (why)
 			return why;
@@ -114,7 +114,7 @@ static const char *send_all(struct rmnic_user_front *f, const uint8_t *bytes, si
 	return NULL;
 }
 
-/* --- Messages -------------------------------------------------------------------------------------- */
+/* --- Messages --------------------------------------------------------------------------------- */
 
 /*
  * Reads one message of the backend into f->payload and checks it against the request under way
@@ -201,7 +201,7 @@ int rmnic_user_front_request(struct rmnic_user_front *f, uint16_t type, const vo
 	return RMNIC_USER_S_OK;
 }
 
-/* --- Notices --------------------------------------------------------------------------------------- */
+/* --- Notices ---------------------------------------------------------------------------------- */
 
 int rmnic_user_front_listen(struct rmnic_user_front *f, struct rmnic_error *err)
 {
@@ -232,7 +232,7 @@ bool rmnic_user_front_left(const struct rmnic_user_front *f)
 	return f->left;
 }
 
-/* --- Connecting ------------------------------------------------------------------------------------ */
+/* --- Connecting ------------------------------------------------------------------------------- */
 
 static int connect_to(const char *path, int timeout_ms, struct rmnic_error *err)
 {
@@ -243,10 +243,10 @@ static int connect_to(const char *path, int timeout_ms, struct rmnic_error *err)
 	if (strlen(path) >= sizeof(to.sun_path))
 		return rmnic_error_set(err, "%s: a socket's path has at most %zu bytes", path,
 				       sizeof(to.sun_path) - 1);
-	strcpy(to.sun_path, path);
+	memcpy(to.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return rmnic_error_set(err, "a socket cannot be made: %s", strerror(errno));
+		return rmnic_error_set(err, "a socket cannot be made: %s", strerrordesc_np(errno));
 	/* A backend that does not accept has a full queue some day. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
@@ -255,7 +255,7 @@ static int connect_to(const char *path, int timeout_ms, struct rmnic_error *err)
 		close(fd);
 		return rmnic_error_set(err, "%s: %s; is the backend running?", path,
 				       error == EAGAIN ? "it does not accept connections" :
-							 strerror(error));
+							 strerrordesc_np(error));
 	}
 	return fd;
 }
@@ -316,7 +316,7 @@ int rmnic_user_memfd(const char *name, uint64_t size, void **map, struct rmnic_e
 			return fd;
 	}
 	rmnic_error_set(err, "%s: a memfd of %llu bytes cannot be made: %s", name,
-			(unsigned long long)size, strerror(errno));
+			(unsigned long long)size, strerrordesc_np(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;

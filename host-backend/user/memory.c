@@ -8,7 +8,7 @@
 
 #include "user/fds.h"
 
-/* --- Regions ------------------------------------------------------------------------------------- */
+/* --- Regions ---------------------------------------------------------------------------------- */
 
 /* USER-9: so that no access to what is mapped can fault. */
 uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr, uint64_t size,
@@ -21,8 +21,8 @@ uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr,
 	memset(r, 0, sizeof(*r));
 	if (!size || (addr | size | offset) % 4096 || addr + size - 1 < addr ||
 	    offset > INT64_MAX - size || size > INT64_MAX) {
-		rmnic_error_set(err, "the region 0x%llx + 0x%llx at 0x%llx of its file is empty, not "
-				"aligned to 4096, or wraps",
+		rmnic_error_set(err, "the region 0x%llx + 0x%llx at 0x%llx of its file is empty, "
+				"not aligned to 4096, or wraps",
 				(unsigned long long)addr, (unsigned long long)size,
 				(unsigned long long)offset);
 		return RMNIC_USER_S_INVALID;
@@ -36,7 +36,7 @@ uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr,
 	map = mmap(NULL, end - first, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)first);
 	if (map == MAP_FAILED) {
 		rmnic_error_set(err, "%llu bytes of guest memory cannot be mapped: %s",
-				(unsigned long long)size, strerror(errno));
+				(unsigned long long)size, strerrordesc_np(errno));
 		return errno == ENOMEM ? RMNIC_USER_S_LIMIT : RMNIC_USER_S_BAD_FD;
 	}
 	/* A fork would otherwise take page faults on the page path. */
@@ -56,7 +56,7 @@ void rmnic_guest_region_unmap(struct rmnic_guest_region *r)
 	memset(r, 0, sizeof(*r));
 }
 
-/* --- The table ------------------------------------------------------------------------------------ */
+/* --- The table -------------------------------------------------------------------------------- */
 
 /* The number of regions that begin at addr or below it. */
 static uint32_t below(const struct rmnic_guest_memory *mem, uint64_t addr)
@@ -125,7 +125,7 @@ void rmnic_guest_memory_clear(struct rmnic_guest_memory *mem)
 	memset(mem, 0, sizeof(*mem));
 }
 
-/* --- Translation ----------------------------------------------------------------------------------- */
+/* --- Translation ------------------------------------------------------------------------------ */
 
 /* USER-10, written so that nothing overflows, whatever addr and len are. */
 static bool holds(const struct rmnic_guest_region *r, uint64_t addr, uint32_t len)

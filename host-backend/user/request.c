@@ -37,7 +37,7 @@ void rmnic_user_conn_count(struct rmnic_user_conn *conn, uint16_t status, const 
 			  rmnic_user_status_name(status), text);
 }
 
-/* --- HELLO and DEVICE -------------------------------------------------------------------------------- */
+/* --- HELLO and DEVICE ------------------------------------------------------------------------- */
 
 /* USER-4 */
 static void hello(struct rmnic_user_conn *conn, const struct rmnic_user_hello *h)
@@ -51,9 +51,8 @@ static void hello(struct rmnic_user_conn *conn, const struct rmnic_user_hello *h
 	struct rmnic_error err;
 
 	if (min > RMNIC_USER_VERSION || max < RMNIC_USER_VERSION) {
-		rmnic_error_set(&err, "no version of rmnic-user in common: the front end speaks %u to %u, "
-				"this backend %u to %u; update the older of the two",
-				min, max, RMNIC_USER_VERSION, RMNIC_USER_VERSION);
+		rmnic_error_set(&err, "no version of rmnic-user in common: the front end speaks "
+				"%u to %u, this backend %u to %u; update the older of the two", min, max, RMNIC_USER_VERSION, RMNIC_USER_VERSION);
 		rmnic_user_conn_refuse(conn, RMNIC_USER_S_VERSION, 0, err.text);
 		return;
 	}
@@ -69,8 +68,8 @@ static void device(struct rmnic_user_conn *conn, const struct rmnic_user_device 
 	uint16_t status;
 
 	if (lacking) {
-		rmnic_error_set(&err, "the device offers features that this backend has not: 0x%llx",
-				(unsigned long long)lacking);
+		rmnic_error_set(&err, "the device offers features that this backend has not: "
+				"0x%llx", (unsigned long long)lacking);
 		refuse(conn, RMNIC_USER_S_UNSUPPORTED, err.text);
 		return;
 	}
@@ -85,12 +84,12 @@ static void device(struct rmnic_user_conn *conn, const struct rmnic_user_device 
 	conn->config.ops->device(conn->config.arg, d, &state);
 }
 
-/* --- What needs a device ------------------------------------------------------------------------------ */
+/* --- What needs a device ---------------------------------------------------------------------- */
 
 static void eventfds(struct rmnic_user_conn *conn, const struct rmnic_user_call *c)
 {
 	const struct rmnic_user_conn_ops *ops = conn->config.ops;
-	int fds[RMNIC_USER_MAX_FDS];
+	int fds[RMNIC_USER_MAX_FDS] = { 0 };
 	unsigned int nfds = conn->stream.nfds;
 	struct rmnic_error err;
 
@@ -193,7 +192,7 @@ static void serve(struct rmnic_user_conn *conn)
 	}
 }
 
-/* --- The ladder --------------------------------------------------------------------------------------- */
+/* --- The ladder ------------------------------------------------------------------------------- */
 
 /* Why the request cannot come now; or NULL. */
 static const char *out_of_order(const struct rmnic_user_conn *conn)

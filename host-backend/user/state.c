@@ -50,7 +50,7 @@ uint16_t rmnic_user_state_map(struct rmnic_user_state *state,
 	state->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (state->map == MAP_FAILED) {
 		rmnic_error_set(err, "%llu bytes of state cannot be mapped: %s",
-				(unsigned long long)size, strerror(errno));
+				(unsigned long long)size, strerrordesc_np(errno));
 		return errno == ENOMEM ? RMNIC_USER_S_LIMIT : RMNIC_USER_S_BAD_FD;
 	}
 	madvise(state->map, size, MADV_DONTFORK);

@@ -8,7 +8,8 @@
 
 /*
  * Maps the state block in fd and holds it against the device it comes with, which was checked by
- * itself already. fd stays the caller's. Returns RMNIC_USER_S_*; err has the text for everything but OK.
+ * itself already. fd stays the caller's. Returns RMNIC_USER_S_*; err has the text for everything
+ * but OK.
  */
 uint16_t rmnic_user_state_map(struct rmnic_user_state *state,
 			      const struct rmnic_user_device *device, int fd,

@@ -34,7 +34,7 @@ void rmnic_user_stream_next(struct rmnic_user_stream *s)
 	s->got = 0;
 }
 
-/* --- Receiving ------------------------------------------------------------------------------------ */
+/* --- Receiving -------------------------------------------------------------------------------- */
 
 /* Takes the descriptors of one read, or closes them and remembers why they are wrong. */
 static void take_fds(struct rmnic_user_stream *s, struct msghdr *m)
@@ -50,7 +50,7 @@ static void take_fds(struct rmnic_user_stream *s, struct msghdr *m)
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 			if (s->got)
-				s->fds_wrong = "file descriptors came behind a message's first byte";
+				s->fds_wrong = "a file descriptor came behind the first byte";
 			else if (s->nfds == RMNIC_USER_MAX_FDS)
 				s->fds_wrong = "more file descriptors came than a message can have";
 			if (s->fds_wrong)
@@ -60,8 +60,8 @@ static void take_fds(struct rmnic_user_stream *s, struct msghdr *m)
 		}
 	}
 	if (m->msg_flags & MSG_CTRUNC)
-		s->fds_wrong = "more file descriptors came than can be taken (16 with a message, and "
-			       "within the limit of open files)";
+		s->fds_wrong = "more file descriptors came than can be taken (16 with a "
+			       "message, and within the limit of open files)";
 }
 
 /*
@@ -92,7 +92,7 @@ static int ended(const struct rmnic_user_stream *s, ssize_t n, const char **why)
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
 	if (n < 0)
-		*why = strerror(errno);
+		*why = strerrordesc_np(errno);
 	else
 		*why = s->got ? "the other end closed in the middle of a message" :
 				"the other end closed";
@@ -131,7 +131,7 @@ bool rmnic_user_stream_hung_up(const struct rmnic_user_stream *s)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
-/* --- Sending --------------------------------------------------------------------------------------- */
+/* --- Sending ---------------------------------------------------------------------------------- */
 
 const char *rmnic_user_stream_flush(struct rmnic_user_stream *s)
 {
@@ -145,7 +145,7 @@ const char *rmnic_user_stream_flush(struct rmnic_user_stream *s)
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
 		if (n < 0)
-			return strerror(errno);
+			return strerrordesc_np(errno);
 		at += (uint32_t)n;
 	}
 	s->out_len -= at;

@@ -45,7 +45,7 @@ static uint16_t pending; /* type of the request that waits for its answer */
 static uint32_t seq;
 static uint64_t refused[RMNIC_USER_S_COUNT];
 
-/* --- The owner --------------------------------------------------------------------------------------- */
+/* --- The owner -------------------------------------------------------------------------------- */
 
 static void answer(void)
 {
@@ -188,7 +188,7 @@ static const struct rmnic_user_conn_ops ops = {
 	op_start, op_capacity, op_stats, op_bye, NULL, op_closed,
 };
 
-/* --- The front end ------------------------------------------------------------------------------------- */
+/* --- The front end ---------------------------------------------------------------------------- */
 
 static void run_backend(void)
 {
@@ -197,7 +197,8 @@ static void run_backend(void)
 		struct pollfd p = { .fd = rmnic_user_conn_fd(conn) };
 
 		CHECK(!pending || !(events & EPOLLIN));
-		p.events = (short)((events & EPOLLIN ? POLLIN : 0) | (events & EPOLLOUT ? POLLOUT : 0));
+		p.events = (short)((events & EPOLLIN ? POLLIN : 0) |
+				   (events & EPOLLOUT ? POLLOUT : 0));
 		if (poll(&p, 1, 0) <= 0)
 			return;
 		rmnic_user_conn_ready(conn);
@@ -263,7 +264,8 @@ static void made_request(void)
 			struct rmnic_user_capacity capacity;
 		} p;
 	} out = { 0 };
-	static const uint8_t sizes[RMNIC_USER_REQUESTS] = { 0, 16, 128, 32, 32, 0, 8, 48, 0, 8, 0, 8 };
+	static const uint8_t sizes[RMNIC_USER_REQUESTS] = { 0, 16, 128, 32, 32, 0,
+							    8, 48, 0, 8, 0, 8 };
 	static const uint8_t fds[RMNIC_USER_REQUESTS] = { 0, 0, 1, 1, 0, 1, 1 };
 	struct rmnic_user_msg msg = { .type = (uint16_t)(take(1) % (RMNIC_USER_REQUESTS + 1)),
 				      .seq = ++seq };
@@ -360,7 +362,7 @@ static void step(void)
 		run_backend();
 }
 
-/* --- Life ------------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static int memfd(uint64_t size, int seals)
 {
@@ -382,7 +384,8 @@ static void prepare(void)
 	rmnic_user_device_shape(&device, &shape);
 	device.state_size = rmnic_state_size(&shape);
 	kinds[0] = memfd(device.state_size, SEALS);
-	state_block = mmap(NULL, device.state_size, PROT_READ | PROT_WRITE, MAP_SHARED, kinds[0], 0);
+	state_block = mmap(NULL, device.state_size, PROT_READ | PROT_WRITE, MAP_SHARED, kinds[0],
+			   0);
 	CHECK(state_block != MAP_FAILED);
 	kinds[1] = eventfd(0, EFD_CLOEXEC);
 	kinds[2] = memfd(8 * 4096, SEALS);

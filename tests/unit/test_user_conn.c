@@ -49,7 +49,7 @@ static void expect_silence(struct user_rig *rig)
 	assert_false(user_rig_read(rig, &m, user_rig_payload));
 }
 
-/* --- Messages from bytes --------------------------------------------------------------------------- */
+/* --- Messages from bytes ---------------------------------------------------------------------- */
 
 /* USER-1: however the bytes come, the requests are the same, with their descriptors. */
 static void bytes__one_at_a_time(void **state)
@@ -226,7 +226,7 @@ static void bytes__cut_anywhere(void **state)
 	close(fd);
 }
 
-/* --- What is sent ---------------------------------------------------------------------------------- */
+/* --- What is sent ----------------------------------------------------------------------------- */
 
 /* USER-2: a front end that does not read stops itself, not the backend. */
 static void answers__not_read(void **state)
@@ -324,7 +324,7 @@ static void answers__twice(void **state)
 	user_rig_stop(&rig);
 }
 
-/* --- The owner, and the process at the other end --------------------------------------------------- */
+/* --- The owner, and the process at the other end ---------------------------------------------- */
 
 static void owner__destroys_while_asked(void **state)
 {

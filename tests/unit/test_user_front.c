@@ -29,7 +29,7 @@ static unsigned int nvectors;
 static struct rmnic_error err;
 static struct rmnic_user_hello_reply hello;
 
-/* --- A backend that has said all it will ever say ---------------------------------------------------- */
+/* --- A backend that has said all it will ever say --------------------------------------------- */
 
 struct script {
 	int backend;
@@ -94,7 +94,7 @@ static void expect_text(const char *text)
 		fail_msg("'%s' does not say '%s'", err.text, text);
 }
 
-/* --- Answers ------------------------------------------------------------------------------------------ */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
 static void request__answered(void **state)
 {
@@ -221,7 +221,7 @@ static void replies__of_another_size(void **state)
 	script_end(&s);
 }
 
-/* --- Ends ----------------------------------------------------------------------------------------------- */
+/* --- Ends ------------------------------------------------------------------------------------- */
 
 /* A hello-reply cut after each byte, with the backend silent or gone behind it. */
 static void open__cut_anywhere(void **state)
@@ -284,7 +284,7 @@ static void request__not_read(void **state)
 	script_end(&s);
 }
 
-/* --- Notices -------------------------------------------------------------------------------------------- */
+/* --- Notices ---------------------------------------------------------------------------------- */
 
 static void notices__between_answers(void **state)
 {
@@ -343,7 +343,7 @@ static void notices__unasked_reply(void **state)
 	script_end(&s);
 }
 
-/* --- Against the backend's side, over a real socket ------------------------------------------------------- */
+/* --- Against the backend's side, over a real socket ------------------------------------------- */
 
 static void *serve(void *listener)
 {

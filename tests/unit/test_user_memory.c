@@ -57,7 +57,7 @@ static bool maps(struct rmnic_guest_memory *mem, uint64_t addr, uint32_t len)
 	return true;
 }
 
-/* --- Regions ---------------------------------------------------------------------------------------- */
+/* --- Regions ---------------------------------------------------------------------------------- */
 
 /* USER-9 */
 static void prepare__wrong_fd(void **state)
@@ -171,7 +171,7 @@ static void prepare__more_than_can_be_mapped(void **state)
 	close(fd);
 }
 
-/* --- The table --------------------------------------------------------------------------------------- */
+/* --- The table -------------------------------------------------------------------------------- */
 
 /* USER-9 */
 static void insert__overlap(void **state)
@@ -255,7 +255,7 @@ static void remove__exactly(void **state)
 	close(fd);
 }
 
-/* --- Translation -------------------------------------------------------------------------------------- */
+/* --- Translation ------------------------------------------------------------------------------ */
 
 /* USER-10, RULES C2: one region or nothing. */
 static void map__edges(void **state)

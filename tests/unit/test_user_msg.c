@@ -53,7 +53,7 @@ static const char *check_reply(const struct user_vector *v)
 	return why;
 }
 
-/* --- Golden vectors -------------------------------------------------------------------------------- */
+/* --- Golden vectors --------------------------------------------------------------------------- */
 
 static void vectors__cover_every_message(void **state)
 {
@@ -120,7 +120,7 @@ static void checks__golden_vectors(void **state)
 	}
 }
 
-/* --- Headers --------------------------------------------------------------------------------------- */
+/* --- Headers ---------------------------------------------------------------------------------- */
 
 /* USER-1: each byte of a header that is wrong is seen; those that say what comes, may differ. */
 static void hdr_get__every_byte(void **state)
@@ -171,7 +171,7 @@ static void hdr_get__limits(void **state)
 	assert_non_null(rmnic_user_hdr_get(&hdr, true, &got));
 }
 
-/* --- Requests -------------------------------------------------------------------------------------- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 /* USER-1: no other length, no other number of file descriptors. */
 static void request__length_and_fds(void **state)
@@ -338,7 +338,7 @@ static void device__largest(void **state)
 	assert_int_equal(check_request(&v), RMNIC_USER_S_OK);
 }
 
-/* --- Replies --------------------------------------------------------------------------------------- */
+/* --- Replies ---------------------------------------------------------------------------------- */
 
 static void reply__to_another_request(void **state)
 {
@@ -422,14 +422,15 @@ static void notice__needs_no_request(void **state)
 	struct user_vector other = *v;
 
 	(void)state;
-	assert_null(rmnic_user_reply_check(&v->msg, v->bytes + sizeof(struct rmnic_user_hdr), 0, 5));
+	assert_null(rmnic_user_reply_check(&v->msg, v->bytes + sizeof(struct rmnic_user_hdr), 0,
+					   5));
 	other.msg.type = RMNIC_USER_RESET;
 	assert_non_null(check_reply(&other));
 	other.msg.type = RMNIC_USER_LEAVING + 1;
 	assert_non_null(check_reply(&other));
 }
 
-/* --- Words ----------------------------------------------------------------------------------------- */
+/* --- Words ------------------------------------------------------------------------------------ */
 
 /* USER-3 */
 static void text_clean__hostile(void **state)

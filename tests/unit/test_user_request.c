@@ -16,7 +16,8 @@
 #include "engine/le.h"
 #include "user_rig.h"
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+#define SEALS     (F_SEAL_SHRINK | F_SEAL_GROW)
+#define AT(field) offsetof(struct rmnic_state_hdr, field)
 
 static struct user_vector *vectors;
 static unsigned int nvectors;
@@ -46,7 +47,7 @@ static int ask_device(struct user_rig *rig, const struct rmnic_user_device *devi
 	return user_rig_ask(rig, RMNIC_USER_DEVICE, device, sizeof(*device), &fd, 1);
 }
 
-/* --- HELLO ------------------------------------------------------------------------------------------ */
+/* --- HELLO ------------------------------------------------------------------------------------ */
 
 /* USER-4 */
 static void hello__versions(void **state)
@@ -72,7 +73,7 @@ static void hello__versions(void **state)
 	user_rig_stop(&rig);
 }
 
-/* --- Order ------------------------------------------------------------------------------------------ */
+/* --- Order ------------------------------------------------------------------------------------ */
 
 static const char *const later[] = { "mem-add", "mem-del", "kick", "call", "enable", "reset",
 				     "stop", "start", "capacity", "stats", "bye" };
@@ -122,7 +123,7 @@ static void order__twice(void **state)
 	close(fd);
 }
 
-/* --- What the owner is handed ------------------------------------------------------------------------ */
+/* --- What the owner is handed ----------------------------------------------------------------- */
 
 static void requests__handed_over(void **state)
 {
@@ -202,7 +203,7 @@ static void device__features_it_has_not(void **state)
 	close(fd);
 }
 
-/* --- The state block ---------------------------------------------------------------------------------- */
+/* --- The state block -------------------------------------------------------------------------- */
 
 static void expect_state(struct user_rig *rig, const struct rmnic_user_device *device, int fd,
 			 int status, const char *text)
@@ -280,10 +281,10 @@ static void state__of_another_device(void **state)
 	user_rig_start(&rig);
 	user_rig_hello(&rig);
 	expect_state(&rig, &d, user_rig_memfd(d.state_size, SEALS), no, "magic");
-	expect_state(&rig, &d, damaged(&d, offsetof(struct rmnic_state_hdr, magic), 1), no, "magic");
-	expect_state(&rig, &d, damaged(&d, offsetof(struct rmnic_state_hdr, uuid), 1), no, "uuid");
-	expect_state(&rig, &d, damaged(&d, offsetof(struct rmnic_state_hdr, epoch), 1), no, "epoch");
-	expect_state(&rig, &d, damaged(&d, offsetof(struct rmnic_state_hdr, page_offset) + 7, 1), no,
+	expect_state(&rig, &d, damaged(&d, AT(magic), 1), no, "magic");
+	expect_state(&rig, &d, damaged(&d, AT(uuid), 1), no, "uuid");
+	expect_state(&rig, &d, damaged(&d, AT(epoch), 1), no, "epoch");
+	expect_state(&rig, &d, damaged(&d, AT(page_offset) + 7, 1), no,
 		     "outside");
 	/* Blocks that are right, each for a device that would need no more room. */
 	same = d;
@@ -302,7 +303,7 @@ static void state__of_another_device(void **state)
 	user_rig_stop(&rig);
 }
 
-/* --- Eventfds ------------------------------------------------------------------------------------------ */
+/* --- Eventfds --------------------------------------------------------------------------------- */
 
 /* USER-12, USER-13 */
 static void eventfds__checked(void **state)
@@ -340,7 +341,7 @@ static void eventfds__checked(void **state)
 	user_rig_stop(&rig);
 }
 
-/* --- Capacity ------------------------------------------------------------------------------------------ */
+/* --- Capacity --------------------------------------------------------------------------------- */
 
 static int ask_capacity(struct user_rig *rig, uint64_t pages)
 {
@@ -371,7 +372,7 @@ static void capacity__never_less(void **state)
 	user_rig_stop(&rig);
 }
 
-/* --- The log ------------------------------------------------------------------------------------------- */
+/* --- The log ---------------------------------------------------------------------------------- */
 
 /* USER-23: every refusal is counted, a kind of them logged once. */
 static void refusals__counted_and_logged_once(void **state)

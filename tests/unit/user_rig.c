@@ -36,7 +36,7 @@ int user_rig_open_fds(void)
 	return n;
 }
 
-/* --- The owner ------------------------------------------------------------------------------------- */
+/* --- The owner -------------------------------------------------------------------------------- */
 
 void user_rig_answer(struct user_rig *rig)
 {
@@ -194,7 +194,7 @@ static const struct rmnic_user_conn_ops ops = {
 	op_start, op_capacity, op_stats, op_bye, op_watch, op_closed,
 };
 
-/* --- Life ------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static void start(struct user_rig *rig, int fd)
 {
@@ -256,14 +256,15 @@ void user_rig_run(struct user_rig *rig)
 
 		/* The owner was told of each change. */
 		assert_int_equal(events, rig->watched);
-		p.events = (short)((events & EPOLLIN ? POLLIN : 0) | (events & EPOLLOUT ? POLLOUT : 0));
+		p.events = (short)((events & EPOLLIN ? POLLIN : 0) |
+				   (events & EPOLLOUT ? POLLOUT : 0));
 		if (poll(&p, 1, 0) <= 0)
 			return;
 		rmnic_user_conn_ready(rig->conn);
 	}
 }
 
-/* --- The front end --------------------------------------------------------------------------------- */
+/* --- The front end ---------------------------------------------------------------------------- */
 
 bool user_rig_send(struct user_rig *rig, const void *bytes, size_t len, const int *fds,
 		   unsigned int nfds)
@@ -325,7 +326,7 @@ int user_rig_ask(struct user_rig *rig, uint16_t type, const void *payload, uint3
 	return msg.status;
 }
 
-/* --- What is passed -------------------------------------------------------------------------------- */
+/* --- What is passed --------------------------------------------------------------------------- */
 
 struct rmnic_user_device user_rig_device(void)
 {
