@@ -73,6 +73,7 @@ struct RmnicUser {
     bool entrusted;    /* it was given the state block */
     bool leaving;      /* it said LEAVING */
     bool killed;
+    bool warned;       /* that QEMU may not kill */
     unsigned notices;  /* since the last ENABLE */
     char name[sizeof_field(struct rmnic_user_hello_reply, name) + 1];
     RmnicUserRx rx;
@@ -149,6 +150,8 @@ int64_t rmnic_user_now(void);
 bool rmnic_peer_open(RmnicPeer *peer, int fd, Error **errp);
 void rmnic_peer_close(RmnicPeer *peer);
 bool rmnic_peer_dead(const RmnicPeer *peer);
+/* Whether QEMU may end it. */
+bool rmnic_peer_killable(const RmnicPeer *peer);
 /* Ends it; its death is still to be awaited. False: errno says why not. */
 bool rmnic_peer_kill(const RmnicPeer *peer);
 

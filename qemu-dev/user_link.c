@@ -11,6 +11,7 @@
 
 #include "chardev/char-socket.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "trace.h"
 
 #include <poll.h>
@@ -94,8 +95,10 @@ static void rmnic_link_kill(RmnicUser *u)
 {
     u->kill_at = INT64_MAX;
     if (!rmnic_peer_kill(&u->peer)) {
-        rmnic_user_complain(u, "it holds up the device and cannot be killed: %s",
-                            strerror(errno));
+        rmnic_user_complain(u, "it holds up the device and QEMU may not end it (%s): end it by "
+                            "hand (kill -9 %d)", strerror(errno), u->peer.pid);
+        u->kill_at = rmnic_user_now() + u->s->kill_timeout_ms; /* to say so again */
+        return; /* it may still answer */
     } else if (!u->killed) {
         u->killed = true;
         u->kills++;
@@ -169,6 +172,13 @@ static void rmnic_link_up(RmnicUser *u, int fd)
     u->connects++;
     u->notices = 0;
     trace_rmnic_user_connected(u->s, u->peer.pid);
+    if (!u->warned && !rmnic_peer_killable(&u->peer)) {
+        /* It is not passed over either: USER-19 leaves only waiting then. */
+        warn_report("rmnic: chardev=%s: QEMU may not end the backend (pid %d, of another user) if "
+                    "it hangs: a reset or stop of the device waits until it is ended by a "
+                    "watchdog or by hand", u->label, u->peer.pid);
+        u->warned = true;
+    }
     qemu_set_fd_handler(fd, rmnic_link_readable, NULL, u);
     qemu_set_fd_handler(u->peer.pidfd, rmnic_link_readable, NULL, u);
 }

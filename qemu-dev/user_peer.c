@@ -69,13 +69,6 @@ bool rmnic_peer_open(RmnicPeer *peer, int fd, Error **errp)
         error_setg_errno(errp, errno, "rmnic: no pidfd of the backend (pid %d)", cred.pid);
         return false;
     }
-    /* USER-17 would be an empty promise. */
-    if (rmnic_pidfd_signal(pidfd, 0) < 0 && errno == EPERM) {
-        error_setg(errp, "rmnic: QEMU could not end the backend (pid %d, user %d) if it hangs: "
-                   "run both as the same user", cred.pid, cred.uid);
-        close(pidfd);
-        return false;
-    }
     qemu_set_cloexec(pidfd);
     *peer = (RmnicPeer) { .pid = cred.pid, .pidfd = pidfd };
     return true;
@@ -94,6 +87,11 @@ bool rmnic_peer_dead(const RmnicPeer *peer)
     struct pollfd p = { .fd = peer->pidfd, .events = POLLIN };
 
     return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+bool rmnic_peer_killable(const RmnicPeer *peer)
+{
+    return rmnic_pidfd_signal(peer->pidfd, 0) == 0 || errno == ESRCH;
 }
 
 bool rmnic_peer_kill(const RmnicPeer *peer)

@@ -126,6 +126,33 @@ static void stop__vm_stop_asleep(void)
     user_end(&u);
 }
 
+/*
+ * A QEMU that may not kill waits for whoever may. It gives up its rights only after the device
+ * is made.
+ */
+static void stop__not_killable(void)
+{
+    UserRig u;
+
+    if (getuid() != 0) {
+        g_test_skip("needs root, to have a QEMU that is not");
+        return;
+    }
+    u = user_start(SHORT_TIMEOUT, "-runas nobody");
+    user_ready(&u);
+    u.plan->hang = RMNIC_USER_STOP;
+    qtest_qmp_send(u.rig->qts, "{ 'execute': 'stop' }");
+    RIG_WAIT(user_seen(&u, RMNIC_USER_STOP));
+    g_usleep(2000000); /* four times what another one had */
+    g_assert_true(backend_lives(u.backend));
+    kill(u.backend->pid, SIGKILL);
+    qobject_unref(qtest_qmp_receive(u.rig->qts)); /* the answer to "stop" */
+    check_killed(&u);
+    user_quiet(&u);
+    g_assert_cmpuint(user_number(&u, "kills"), ==, 0);
+    user_end(&u);
+}
+
 /* Hangs in ENABLE: the reset after it is waited for in the same way. */
 static void stop__hangs_in_enable(void)
 {
@@ -325,6 +352,7 @@ void test_user_stop_add(void)
     g_test_add_func("/rmnic/user/stop/vm-stop", stop__vm_stop);
     g_test_add_func("/rmnic/user/stop/reset-and-vm-stop", stop__reset_and_stop);
     g_test_add_func("/rmnic/user/stop/vm-stop-asleep", stop__vm_stop_asleep);
+    g_test_add_func("/rmnic/user/stop/not-killable", stop__not_killable);
     g_test_add_func("/rmnic/user/stop/hangs-in-enable", stop__hangs_in_enable);
     g_test_add_func("/rmnic/user/stop/closes-and-lives", stop__closes_and_lives);
     g_test_add_func("/rmnic/user/stop/unplug", stop__unplug);
