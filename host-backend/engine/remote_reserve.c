@@ -192,14 +192,17 @@ static bool find_slab(struct rmnic_remote *r)
 	return false;
 }
 
-static uint32_t count_ready(const struct rmnic_remote *r, bool *room)
+/* room: one of them may have some. greeted: every server has answered, or never will. */
+static uint32_t count_ready(const struct rmnic_remote *r, bool *room, bool *greeted)
 {
 	struct rmnic_peer_info info;
 	uint32_t ready = 0;
 
 	*room = false;
+	*greeted = true;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
 		rmnic_rmp_client_peer(r->client, i, &info);
+		*greeted &= info.state >= RMNIC_PEER_READY;
 		if (info.state != RMNIC_PEER_READY)
 			continue;
 		ready++;
@@ -249,8 +252,8 @@ static void start_allocs(struct rmnic_remote *r)
 static enum rmnic_remote_status judge(struct rmnic_remote *r)
 {
 	uint64_t now = rmnic_env_now(&r->cfg.env);
-	bool missing = rmnic_remote_missing(r) != NULL, room;
-	uint32_t ready = count_ready(r, &room);
+	bool missing = rmnic_remote_missing(r) != NULL, room, greeted;
+	uint32_t ready = count_ready(r, &room, &greeted);
 
 	if (r->slabs_ready >= r->slabs_want && (!missing || r->served))
 		return RMNIC_REMOTE_READY;
@@ -258,7 +261,9 @@ static enum rmnic_remote_status judge(struct rmnic_remote *r)
 		if (now >= r->meet_until)
 			return RMNIC_REMOTE_UNREACHABLE;
 	} else if (!room && !rmnic_remote_reserving(r)) {
-		return RMNIC_REMOTE_NO_SPACE;
+		/* One that is slow to answer may have what the others lack. */
+		if (greeted || now >= r->meet_until)
+			return RMNIC_REMOTE_NO_SPACE;
 	} else if (r->status == RMNIC_REMOTE_NO_SPACE) {
 		return RMNIC_REMOTE_NO_SPACE; /* until it is over */
 	}

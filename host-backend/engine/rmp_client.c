@@ -504,7 +504,8 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	const struct rmnic_peer *p = &c->peers[peer];
 
 	memset(out, 0, sizeof(*out));
-	out->state = p->state;
+	/* A place that was never taken is as empty as one that was left. */
+	out->state = peer < c->npeers ? p->state : RMNIC_PEER_REMOVED;
 	out->refused = p->refused;
 	out->version_min = p->version_min;
 	out->version_max = p->version_max;
