@@ -141,6 +141,8 @@ const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len
 void rmnic_vdev_rx(void *arg, const struct rmnic_rx *rx);
 /* One round: true when something was done. */
 bool rmnic_vdev_poll(struct rmnic_vdev *v);
+/* Its page-ins only. */
+bool rmnic_vdev_poll_in(struct rmnic_vdev *v);
 /* After RX was drained (RMP-29). */
 bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now);
 /* NEED_WAKEUP, and a last look. False: there is work. */

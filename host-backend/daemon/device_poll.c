@@ -71,6 +71,11 @@ static void lose(struct rmnic_vdev *v)
 	rmnic_vdev_notify(v, &v->lost_notice);
 }
 
+bool rmnic_vdev_poll_in(struct rmnic_vdev *v)
+{
+	return v->serving && rmnic_dev_poll_in(v->dev);
+}
+
 bool rmnic_vdev_poll(struct rmnic_vdev *v)
 {
 	bool work;

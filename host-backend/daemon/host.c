@@ -86,6 +86,13 @@ static void host_refused(void *host, enum rmnic_refusal why, uint16_t qid, uint1
 			  (unsigned long long)value);
 }
 
+static void host_turn(void *host)
+{
+	struct rmnic_vdev *v = host;
+
+	rmnic_worker_turn(v->worker, v);
+}
+
 static void host_fatal(void *host, uint32_t error)
 {
 	struct rmnic_vdev *v = host;
@@ -104,6 +111,7 @@ const struct rmnic_host_ops rmnic_vdev_host_ops = {
 	.now_ns = host_now,
 	.membarrier = host_membarrier,
 	.refused = host_refused,
+	.turn = host_turn,
 	.fatal = host_fatal,
 };
 

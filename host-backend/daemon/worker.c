@@ -53,18 +53,32 @@ static bool timers(struct rmnic_worker *w)
 	return work;
 }
 
-static bool devices(struct rmnic_worker *w)
+/* Page-ins of all devices come before page-outs of any. */
+static bool page_ins(struct rmnic_worker *w, const struct rmnic_vdev *but)
 {
 	bool work = false;
 
-	for (uint32_t i = 0; i < w->ndevs; i++) {
-		if (!rmnic_vdev_poll(w->devs[i]))
-			continue;
-		work = true;
-		/* RULES H: answers are not left lying while pages go out. */
-		rmnic_udp_poll(w->udp);
-	}
+	for (uint32_t i = 0; i < w->ndevs; i++)
+		if (w->devs[i] != but)
+			work |= rmnic_vdev_poll_in(w->devs[i]);
 	return work;
+}
+
+static bool devices(struct rmnic_worker *w)
+{
+	bool work = w->ndevs > 1 && page_ins(w, NULL);
+
+	for (uint32_t i = 0; i < w->ndevs; i++)
+		work |= rmnic_vdev_poll(w->devs[i]);
+	return work;
+}
+
+/* RULES H: neither answers nor page-ins are left lying while pages go out. */
+void rmnic_worker_turn(struct rmnic_worker *w, const struct rmnic_vdev *vdev)
+{
+	rmnic_udp_poll(w->udp);
+	if (w->ndevs > 1)
+		page_ins(w, vdev);
 }
 
 static bool one_round(struct rmnic_worker *w)

@@ -64,6 +64,8 @@ void rmnic_worker_stats(struct rmnic_worker *w, struct rmnic_worker_stats *out);
 struct rmnic_udp *rmnic_worker_udp(struct rmnic_worker *w);
 struct rmnic_wait *rmnic_worker_wait(struct rmnic_worker *w);
 bool rmnic_worker_add(struct rmnic_worker *w, struct rmnic_vdev *vdev);
+/* vdev is in the middle of its page-outs: looks at what is more urgent. */
+void rmnic_worker_turn(struct rmnic_worker *w, const struct rmnic_vdev *vdev);
 void rmnic_worker_remove(struct rmnic_worker *w, struct rmnic_vdev *vdev);
 
 #endif /* RMNIC_DAEMON_WORKER_H */

@@ -409,6 +409,8 @@ static bool serve_out(struct rmnic_dev *dev)
 		if (!rmnic_qp_serve(dev->out[dev->next_out++], OUT_CMDS, OUT_PAGES))
 			continue;
 		work = true;
+		if (dev->cfg.ops->turn)
+			dev->cfg.ops->turn(dev->cfg.host);
 		serve_in(dev);
 	}
 	return work;
@@ -439,6 +441,18 @@ bool rmnic_dev_poll(struct rmnic_dev *dev)
 	/* While paused the blocks are being saved: not one byte of them changes. */
 	if (dev->state != RMNIC_DEV_PAUSED && (!work || ++dev->rounds % IDLE_ROUNDS == 0))
 		work |= housekeeping(dev);
+	return work;
+}
+
+bool rmnic_dev_poll_in(struct rmnic_dev *dev)
+{
+	bool outer = dev->in_poll, work;
+
+	if (dev->state != RMNIC_DEV_RUNNING)
+		return false;
+	dev->in_poll = true;
+	work = serve_in(dev);
+	dev->in_poll = outer;
 	return work;
 }
 

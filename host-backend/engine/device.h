@@ -119,6 +119,8 @@ void rmnic_dev_event(struct rmnic_dev *dev);
  * bounded work. True: something was done, poll again.
  */
 bool rmnic_dev_poll(struct rmnic_dev *dev);
+/* Only its page-in queue pairs: for a host that has several devices and page-outs of another to do. */
+bool rmnic_dev_poll_in(struct rmnic_dev *dev);
 /*
  * Whether a poll would find work; looks at the tails and deadlines only. It reads queues
  * that a disable unmaps, so like the poll it belongs to the polling thread.

@@ -77,6 +77,12 @@ struct rmnic_host_ops {
 			uint32_t npages);
 	void (*completed)(void *host, uint16_t qid, uint16_t cid, uint16_t status,
 			  uint64_t latency_ns);
+	/*
+	 * A turn of page-outs is over and more may follow in this poll: what is more urgent may be done
+	 * now (what the network brought, other devices' page-ins). Must not poll this device. May be
+	 * NULL.
+	 */
+	void (*turn)(void *host);
 	/* The device went fatal with RMNIC_ERR_*: the host sets STATUS and EVENT. */
 	void (*fatal)(void *host, uint32_t error);
 };

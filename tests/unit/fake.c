@@ -224,6 +224,13 @@ static void fake_fatal(void *host, uint32_t error)
 	fake->fatal_error = error;
 }
 
+static void fake_turn(void *host)
+{
+	struct fake *fake = host;
+
+	fake->turns++;
+}
+
 const struct rmnic_host_ops fake_ops = {
 	.map = fake_map,
 	.unmap = fake_unmap,
@@ -234,5 +241,6 @@ const struct rmnic_host_ops fake_ops = {
 	.refused = fake_refused,
 	.fetched = fake_fetched,
 	.completed = fake_completed,
+	.turn = fake_turn,
 	.fatal = fake_fatal,
 };

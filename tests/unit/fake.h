@@ -52,6 +52,7 @@ struct fake {
 	unsigned int fetched, completed;
 	uint16_t completed_status;
 	unsigned int membarriers;
+	unsigned int turns;
 	unsigned int bad_calls; /* calls that do not keep to engine/host.h */
 	uint8_t *dirty;         /* a byte for each 16 that the engine said it wrote */
 	void (*hook)(struct fake *fake, enum fake_point point, const struct rmnic_mapping *m,

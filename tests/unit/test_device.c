@@ -414,6 +414,29 @@ RIG_TEST(rmnic_dev_poll__housekeeping)
 	assert_int_equal(rig->discarded, 4096);
 }
 
+/* RING-14, across devices: the host may look at others between two turns, and at page-ins alone. */
+RIG_TEST(rmnic_dev_poll_in__leaves_page_outs_alone)
+{
+	uint64_t page = rig_page(rig);
+	struct rmnic_cqe cqe;
+
+	submit(rig, 1, 0, OUT, 1, 1, page);
+	submit(rig, 2, 0, IN, 0, 1, page);
+	assert_true(rmnic_dev_poll_in(rig->dev));
+	assert_true(pair_reap(&rig->q[2], &cqe));
+	assert_false(pair_peek(&rig->q[1], &cqe));
+	assert_int_equal(rig->host.turns, 0);
+	assert_false(rmnic_dev_poll_in(rig->dev));
+	assert_true(rmnic_dev_poll(rig->dev));
+	assert_true(pair_reap(&rig->q[1], &cqe));
+	assert_int_equal(rig->host.turns, 1);
+	rmnic_dev_pause(rig->dev);
+	submit(rig, 2, 1, IN, 0, 1, page);
+	assert_false(rmnic_dev_poll_in(rig->dev));
+	rmnic_dev_resume(rig->dev);
+	rig_poll(rig);
+}
+
 RIG_TEST(rmnic_dev_bad_register__counts)
 {
 	rmnic_dev_bad_register(rig->dev, 0x777);
@@ -441,6 +464,7 @@ int main(void)
 		cmocka_unit_test(rmnic_dev_set_capacity__is_held),
 		cmocka_unit_test(rmnic_dev_event__moves_seq_and_interrupts),
 		cmocka_unit_test(rmnic_dev_poll__housekeeping),
+		cmocka_unit_test(rmnic_dev_poll_in__leaves_page_outs_alone),
 		cmocka_unit_test(rmnic_dev_bad_register__counts),
 	};
 
