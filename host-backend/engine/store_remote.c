@@ -44,6 +44,8 @@ static void peer_event(void *arg, uint32_t peer, enum rmnic_peer_state state)
 		rmnic_remote_peer_up(r, peer);
 	else if (state == RMNIC_PEER_FENCED)
 		rmnic_remote_move(r, RMNIC_REMOTE_FENCED);
+	if (r->cfg.peer_changed)
+		r->cfg.peer_changed(r->cfg.arg, peer, state);
 }
 
 static uint16_t remote_flush(struct rmnic_store *store)

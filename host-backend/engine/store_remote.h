@@ -34,6 +34,8 @@ struct rmnic_remote_config {
 	void *arg;
 	/* Told when the status below changes. May be NULL. */
 	void (*status_changed)(void *arg);
+	/* A peer of the client's entered or left READY, or gave up. For the log; may be NULL. */
+	void (*peer_changed)(void *arg, uint32_t peer, enum rmnic_peer_state state);
 	/*
 	 * A server came back with another store: so many slabs of the device are gone with the
 	 * old one. For the log; may be NULL.
