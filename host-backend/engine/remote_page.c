@@ -180,8 +180,8 @@ static void out_end(struct rmnic_remote_op *o)
 }
 
 /*
- * STATE-16. Whatever a predecessor sent of a write may be on some members and not on others; what
- * is freed since is freed.
+ * STATE-16. Whatever a predecessor sent of a write may be on some members and not on others. What
+ * was freed stays zeros; a member may have got the write after it was told, so it is told again.
  */
 void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n)
 {
@@ -189,15 +189,13 @@ void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n)
 
 	for (uint64_t end = rpn + n; rpn < end; rpn++) {
 		uint64_t word = rmnic_state_page(&r->state, rpn);
-		uint32_t bits = BITS(word) & ~(RMNIC_STATE_PAGE_WRITING | RMNIC_STATE_PAGE_KIND);
 
 		if (!(word & RMNIC_STATE_PAGE_WRITING) || is_writing(r, rpn))
 			continue;
 		if (KIND(word) == RMNIC_STATE_PAGE_FREED) {
 			rmnic_state_page_set(&r->state, rpn, VERSION(word),
-					     bits | RMNIC_STATE_PAGE_FREED);
-			if (word & RMNIC_STATE_PAGE_TELL)
-				rmnic_remote_tell_add(r, rpn);
+					     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL);
+			rmnic_remote_tell_add(r, rpn);
 			continue;
 		}
 		rmnic_state_page_set(&r->state, rpn, VERSION(word), RMNIC_STATE_PAGE_UNKNOWN);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include "sim.h"
+#include "rings.h"
 
 static void restart_backend(struct sim *s)
 {
+	if (s->rings) {
+		rings_fault(s);
+		return;
+	}
 	cluster_stop(&s->w);
 	if (!cluster_start(&s->w)) {
 		sim_fail(s, "the backend does not start: %s", s->w.why);

@@ -1,76 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The guest of a store without a device: it hands pages to the store itself. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "rmnic/device.h"
 #include "sim.h"
 
-/* --- Pages ------------------------------------------------------------------------------- */
-
-/* Every fifth content is a word that fills the page. */
-static void make_page(uint64_t *page, uint64_t content)
-{
-	bool fill = content % 5 == 0;
-
-	for (unsigned int i = 0; i < RMNIC_PAGE_SIZE / 8; i++)
-		page[i] = fill ? content << 32 | content : content << 32 | (i + 1);
-}
-
-/* False: it is a mixture of contents, or nothing that was ever written. */
-static bool know_page(const uint64_t *page, uint64_t *content)
-{
-	uint64_t want[RMNIC_PAGE_SIZE / 8];
-
-	*content = page[0] >> 32;
-	make_page(want, *content);
-	return !memcmp(page, want, sizeof(want));
-}
-
-/* Remembers which stores a page is in that was just acknowledged. */
-static void remember(struct sim *s, uint64_t rpn)
-{
-	struct rmnic_state_block block;
-	struct rmnic_state_view v;
-
-	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
-	    !rmnic_state_view_get(&block, rpn / CLUSTER_SLAB, &v))
-		abort();
-	for (unsigned int i = 0; i < 4; i++)
-		s->model.pages[rpn].held[i] = i < v.members ? v.member[i].store_id : 0;
-}
-
-/* Whether no server has one of those stores any more. */
-static bool may_be_lost(const struct sim *s, uint64_t rpn)
-{
-	for (unsigned int i = 0; i < 4; i++)
-		for (unsigned int k = 0; k < s->w.nservers; k++)
-			if (s->w.servers[k].store && s->model.pages[rpn].held[i] &&
-			    s->w.servers[k].store->store_id == s->model.pages[rpn].held[i])
-				return false;
-	return s->model.pages[rpn].held[0] != 0;
-}
-
-/* Members of the page's view whose server still has the store that the view names. */
-static unsigned int living(struct sim *s, uint64_t rpn)
-{
-	struct rmnic_state_block block;
-	struct rmnic_state_view v;
-	unsigned int n = 0;
-
-	if (rmnic_state_attach(&block, s->w.state, s->w.state_size, s->w.cfg.device) ||
-	    !rmnic_state_view_get(&block, rpn / CLUSTER_SLAB, &v))
-		abort();
-	for (unsigned int i = 0; i < v.members; i++)
-		for (unsigned int k = 0; k < s->w.nservers; k++)
-			n += s->w.servers[k].store &&
-			     s->w.servers[k].store->store_id == v.member[i].store_id;
-	return v.members ? n : s->w.cfg.replicas;
-}
-
-/* --- The guest ------------------------------------------------------------------------------- */
-
-void guest_op_done(struct rmnic_page_op *op, uint16_t status)
+static void guest_op_done(struct rmnic_page_op *op, uint16_t status)
 {
 	struct sim_op *o = (struct sim_op *)op;
 
@@ -78,7 +14,7 @@ void guest_op_done(struct rmnic_page_op *op, uint16_t status)
 	o->ended = true;
 }
 
-void guest_start(struct sim *s, struct sim_op *o)
+static void guest_start(struct sim *s, struct sim_op *o)
 {
 	const struct rmnic_store_ops *ops = s->w.store->ops;
 	uint16_t status;
@@ -86,7 +22,7 @@ void guest_start(struct sim *s, struct sim_op *o)
 	o->again = 0;
 	o->ended = false;
 	if (o->out)
-		make_page(o->page, o->content);
+		page_make(o->page, o->content);
 	else
 		memset(o->page, 0xee, sizeof(o->page));
 	status = o->out ? ops->page_out(s->w.store, &o->op) : ops->page_in(s->w.store, &o->op);
@@ -96,52 +32,16 @@ void guest_start(struct sim *s, struct sim_op *o)
 		memset(o->page, 0xdd, sizeof(o->page));
 }
 
-/* Whether an error may be, and the operation is tried again later. */
-static bool excused(struct sim *s, const struct sim_op *o)
-{
-	unsigned int alive = living(s, o->op.rpn);
-
-	switch (o->status) {
-	case RMNIC_SC_BUSY:
-		return true;
-	case RMNIC_SC_UNREACHABLE:
-		/* A member without its store cannot take a write until the view changes. */
-		return s->faults || (o->out && alive < s->w.cfg.replicas);
-	case RMNIC_SC_CORRUPT:
-		return !o->out && s->net_faults.corrupt && s->faults;
-	case RMNIC_SC_INDETERMINATE:
-		return !o->out && s->model.pages[o->op.rpn].unknown;
-	case RMNIC_SC_LOST:
-		return !o->out && may_be_lost(s, o->op.rpn);
-	default:
-		return false;
-	}
-}
-
-static void end_in(struct sim *s, struct sim_op *o)
-{
-	uint64_t content;
-
-	if (o->status != RMNIC_SC_OK)
-		return;
-	if (!know_page(o->page, &content))
-		sim_fail(s, "page %" PRIu64 " reads as a mixture or as nothing that was written",
-		     o->op.rpn);
-	else if (!model_read(&s->model, o->op.rpn, content))
-		sim_fail(s, "page %" PRIu64 " reads as content %" PRIu64 ", acknowledged was %" PRIu64,
-		     o->op.rpn, content, s->model.pages[o->op.rpn].acked);
-}
-
 static void end(struct sim *s, struct sim_op *o)
 {
 	bool ok = o->status == RMNIC_SC_OK;
-	bool hopeless = living(s, o->op.rpn) < s->w.cfg.replicas;
+	bool hopeless = page_living(s, o->op.rpn) < s->w.cfg.replicas;
 
 	sim_event(s, "%s %" PRIu64 " content %" PRIu64 ": 0x%x", o->out ? "out" : "in", o->op.rpn,
 	      o->content, o->status);
 	s->done++;
 	s->errors += !ok;
-	if (!ok && !excused(s, o)) {
+	if (!ok && !page_excused(s, o->op.rpn, o->out, o->status)) {
 		sim_fail(s, "%s of page %" PRIu64 " ended with 0x%x", o->out ? "page-out" : "page-in",
 		     o->op.rpn, o->status);
 		return;
@@ -149,14 +49,15 @@ static void end(struct sim *s, struct sim_op *o)
 	if (o->out) {
 		model_written(&s->model, o->op.rpn, o->content, ok);
 		if (ok)
-			remember(s, o->op.rpn);
+			page_remember(s, o->op.rpn, true);
 		if (!ok && !hopeless) { /* the driver redrives it */
 			model_write(&s->model, o->op.rpn, o->content);
 			o->again = s->w.net.now + 5 * MS;
 			return;
 		}
 	} else {
-		end_in(s, o);
+		if (ok)
+			page_check(s, o->op.rpn, o->page);
 		s->model.pages[o->op.rpn].busy = false;
 	}
 	o->used = false;
@@ -189,6 +90,16 @@ void guest_begin(struct sim *s)
 	o->op.done = guest_op_done;
 	o->content = o->out ? model_write(&s->model, rpn, 0) : 0;
 	s->model.pages[rpn].busy = true;
+	guest_start(s, o);
+}
+
+void guest_read(struct sim *s, uint64_t rpn)
+{
+	struct sim_op *o = &s->ops[0];
+
+	*o = (struct sim_op){ .used = true, .sim = s, .op = { .rpn = rpn } };
+	o->op.data = o->page;
+	o->op.done = guest_op_done;
 	guest_start(s, o);
 }
 

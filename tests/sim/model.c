@@ -44,6 +44,19 @@ void model_written(struct model *m, uint64_t rpn, uint64_t content, bool ok)
 	p->nmaybe = 0;
 }
 
+void model_freeing(struct model *m, uint64_t rpn)
+{
+	struct model_page *p = &m->pages[rpn];
+
+	p->busy = true;
+	for (unsigned int i = 0; i < p->nmaybe; i++)
+		if (p->maybe[i] == 0)
+			return;
+	if (p->nmaybe == MODEL_MAYBE)
+		abort();
+	p->maybe[p->nmaybe++] = 0;
+}
+
 void model_freed(struct model *m, uint64_t rpn)
 {
 	struct model_page *p = &m->pages[rpn];

@@ -31,6 +31,8 @@ void model_fini(struct model *m);
 /* A page-out begins; gives the content to write. retry: the content of an earlier attempt. */
 uint64_t model_write(struct model *m, uint64_t rpn, uint64_t retry);
 void model_written(struct model *m, uint64_t rpn, uint64_t content, bool ok);
+/* It is being freed: zeros, or what it was. */
+void model_freeing(struct model *m, uint64_t rpn);
 void model_freed(struct model *m, uint64_t rpn);
 /* Whether a page may read as content. It settles the page: older content never comes back. */
 bool model_read(struct model *m, uint64_t rpn, uint64_t content);

@@ -5,8 +5,10 @@
  * is the oracle. First the faults, in which no acknowledged page may be lost or wrong; then
  * they stop, and everything must finish.
  *
- *   sim [--seed N] [--runs M] [--ops K] [--first] [--verbose]
+ *   sim [--seed N] [--runs M] [--ops K] [--rings | --direct] [--first] [--verbose]
  *
+ * --rings: the guest talks to a device in front of the store, --direct: to the store itself;
+ * else that is drawn too.
  * --first ends with the first run that fails.
  */
 #include <inttypes.h>
@@ -15,8 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rmnic/device.h"
-#include "sim.h"
+#include "rings.h"
 
 #define ROUGH_TIME (20 * SECOND)
 #define END_TIME (300 * SECOND) /* for everything to finish when the faults have stopped */
@@ -104,14 +105,34 @@ static unsigned int under_way(const struct sim *s)
 {
 	unsigned int n = 0;
 
+	if (s->rings)
+		return driver_under_way(s);
 	for (unsigned int i = 0; i < s->depth; i++)
 		n += s->ops[i].used;
 	return n;
 }
 
 /* One round: a little time passes, then whatever has ended is looked at. */
+static void round_with_rings(struct sim *s, uint64_t until)
+{
+	driver_run(s);
+	rings_poll(s);
+	driver_run(s);
+	if (!s->faults && !driver_under_way(s))
+		return; /* it had no need of the network */
+	cluster_step(&s->w, until);
+	rings_dead(s);
+	faults_heal(s, false);
+	rings_poll(s);
+	driver_run(s);
+}
+
 static void round_of(struct sim *s, uint64_t until)
 {
+	if (s->rings) {
+		round_with_rings(s, until);
+		return;
+	}
 	guest_reap(s);
 	cluster_step(&s->w, until);
 	faults_heal(s, false);
@@ -133,7 +154,10 @@ static void rough_part(struct sim *s, uint64_t ops)
 	/* A storm of crashes may leave no time for work: then the calm comes sooner. */
 	until = s->w.net.now + ROUGH_TIME;
 	while (s->done < ops && !s->failure[0] && s->w.net.now < until) {
-		guest_begin(s);
+		if (s->rings)
+			driver_begin(s);
+		else
+			guest_begin(s);
 		faults_draw(s);
 		if (s->w.store && !s->failure[0])
 			round_of(s, s->w.net.now + 1 + sim_below(s, 50000));
@@ -150,6 +174,8 @@ static void calm_part(struct sim *s)
 	faults_heal(s, true);
 	until = s->w.net.now + END_TIME;
 	s->faults = true; /* errors whose cause was before may still come in */
+	if (s->rings)
+		s->rings->die_in = 0;
 	while (under_way(s) && s->w.net.now < until && !s->failure[0])
 		round_of(s, s->w.net.now + 10 * MS);
 	if (under_way(s))
@@ -158,17 +184,15 @@ static void calm_part(struct sim *s)
 	cluster_run(&s->w, 5 * SECOND); /* for greetings that were put off */
 	s->faults = false;
 	for (uint64_t rpn = 0; rpn < s->model.npages && !s->failure[0]; rpn++) {
-		struct sim_op *o = &s->ops[0];
-
-		*o = (struct sim_op){ .used = true, .sim = s, .op = { .rpn = rpn } };
-		o->op.data = o->page;
-		o->op.done = guest_op_done;
-		guest_start(s, o);
+		if (s->rings)
+			driver_read(s, rpn);
+		else
+			guest_read(s, rpn);
 		until = s->w.net.now + 60 * SECOND;
 		guest_reap(s);
-		while (o->used && s->w.net.now < until && !s->failure[0])
+		while (under_way(s) && s->w.net.now < until && !s->failure[0])
 			round_of(s, until);
-		if (o->used)
+		if (under_way(s))
 			sim_fail(s, "page %" PRIu64 " cannot be read after the faults", rpn);
 	}
 }
@@ -201,6 +225,8 @@ static void audit_freed(struct sim *s, const struct rmnic_mem_slab *slab)
 /* Each frame is in a slab, or free: nothing leaks, whatever happened. */
 static void audit(struct sim *s)
 {
+	if (s->rings)
+		rings_audit(s);
 	if (s->w.net.changed)
 		sim_fail(s, "%" PRIu64 " pages changed while they were being sent", s->w.net.changed);
 	for (unsigned int i = 0; i < s->w.nservers; i++)
@@ -219,18 +245,28 @@ static void audit(struct sim *s)
 	}
 }
 
+struct options {
+	uint64_t ops;
+	bool verbose;
+	int rings; /* 1: with a device, 0: without; -1: as the seed will */
+};
+
 /* False: the run failed. */
-static bool run(uint64_t seed, uint64_t ops, bool verbose, uint64_t *hash, uint64_t *done)
+static bool run(uint64_t seed, const struct options *options, uint64_t *done)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 	bool ok;
 
 	s->seed = seed;
 	s->rng = seed * 0x2545f4914f6cdd1dull;
-	s->verbose = verbose;
+	s->verbose = options->verbose;
 	set_up(s);
+	if (options->rings < 0 ? seed * 0x9e3779b97f4a7c15ull >> 63 != 0 : options->rings != 0) {
+		rings_init(s);
+		printf("# seed %" PRIu64 ": with a device and its rings\n", seed);
+	}
 	if (cluster_start(&s->w)) {
-		rough_part(s, ops);
+		rough_part(s, options->ops);
 		calm_part(s);
 		audit(s);
 	} else {
@@ -243,20 +279,21 @@ static bool run(uint64_t seed, uint64_t ops, bool verbose, uint64_t *hash, uint6
 		for (unsigned int i = from; i < s->nevents; i++)
 			printf("#   %s\n", s->events[i % EVENTS]);
 		printf("# FAILED at %.6f s: %s\n# replay: sim --seed %" PRIu64 " --ops %" PRIu64
-		       " --verbose\n",
-		       (double)s->w.net.now / 1e9, s->failure, seed, ops);
+		       " %s --verbose\n",
+		       (double)s->w.net.now / 1e9, s->failure, seed, options->ops,
+		       s->rings ? "--rings" : "--direct");
 	} else {
 		printf("#   %" PRIu64 " operations, %" PRIu64 " errors, %" PRIu64 " crashes, %" PRIu64
 		       " restarts, %.3f s, trace %016" PRIx64 "\n",
 		       s->done, s->errors, s->crashes, s->restarts, (double)s->w.net.now / 1e9,
 		       s->w.net.hash);
 	}
-	*hash = s->w.net.hash;
 	*done += s->done;
 	if (!ok) { /* the pieces may not fit together any more: they are left as they are */
 		s->failed = failed_runs;
 		failed_runs = s;
 	} else {
+		rings_fini(s);
 		cluster_fini(&s->w);
 		model_fini(&s->model);
 		free(s);
@@ -278,14 +315,16 @@ static uint64_t number(const char *text)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed N] [--runs M] [--ops K] [--first] [--verbose]\n");
+	fprintf(stderr, "usage: sim [--seed N] [--runs M] [--ops K] [--rings | --direct] [--first] "
+			"[--verbose]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 1, runs = 1, ops = 2000, hash, done = 0, failed = 0;
-	bool verbose = false, first = false;
+	struct options options = { .ops = 2000, .rings = -1 };
+	uint64_t seed = 1, runs = 1, done = 0, failed = 0;
+	bool first = false;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++) {
@@ -294,16 +333,20 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--runs"))
 			runs = number(argv[++i]);
 		else if (!strcmp(argv[i], "--ops"))
-			ops = number(argv[++i]);
+			options.ops = number(argv[++i]);
+		else if (!strcmp(argv[i], "--rings"))
+			options.rings = 1;
+		else if (!strcmp(argv[i], "--direct"))
+			options.rings = 0;
 		else if (!strcmp(argv[i], "--first"))
 			first = true;
 		else if (!strcmp(argv[i], "--verbose"))
-			verbose = true;
+			options.verbose = true;
 		else
 			return usage();
 	}
 	for (uint64_t i = 0; i < runs && !(first && failed); i++)
-		failed += !run(seed + i, ops, verbose, &hash, &done);
+		failed += !run(seed + i, &options, &done);
 	printf("# %" PRIu64 " runs, %" PRIu64 " failed, %" PRIu64 " page operations\n", runs, failed,
 	       done);
 	return failed != 0;

@@ -11,6 +11,8 @@
 #define MS       UINT64_C(1000000)
 #define SECOND   UINT64_C(1000000000)
 
+struct rings;
+
 struct sim_op {
 	struct rmnic_page_op op; /* first: done() gets its address */
 	struct sim *sim;
@@ -34,6 +36,7 @@ struct sim {
 	bool verbose;
 	struct memnet_faults net_faults;
 	struct sim_op ops[MAX_OPS];
+	struct rings *rings; /* NULL: the guest has the store to itself, without a device */
 	uint64_t up_at[CLUSTER_SERVERS]; /* when a dead server comes back */
 	uint64_t heal_at;
 	uint64_t done, errors, crashes, restarts;
@@ -49,10 +52,20 @@ uint64_t sim_below(struct sim *s, uint64_t n);
 void sim_event(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* pages.c: contents of pages, and the verdict on what became of them. */
+void page_make(uint64_t *page, uint64_t content);
+/* A page that was read. */
+void page_check(struct sim *s, uint64_t rpn, const uint64_t *page);
+/* It was acknowledged, or may have been stored: remembers which stores have it then. */
+void page_remember(struct sim *s, uint64_t rpn, bool acknowledged);
+/* Members of the page's view whose server still has the store that the view names. */
+unsigned int page_living(struct sim *s, uint64_t rpn);
+/* Whether an error may be, and the operation is tried again later. */
+bool page_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status);
+
 /* guest.c: what the guest asks for, and whether the answers may be. */
-void guest_op_done(struct rmnic_page_op *op, uint16_t status);
-void guest_start(struct sim *s, struct sim_op *o);
 void guest_begin(struct sim *s);
+void guest_read(struct sim *s, uint64_t rpn);
 void guest_reap(struct sim *s);
 void guest_redrive(struct sim *s);
 

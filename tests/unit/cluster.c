@@ -107,7 +107,7 @@ void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32
 		uint64_t pages, uint32_t replicas)
 {
 	struct rmnic_state_shape shape = {
-		.pages = pages, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 8, .epoch = 1,
+		.pages = pages, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 64, .epoch = 1,
 	};
 
 	memset(w, 0, sizeof(*w));

@@ -201,11 +201,13 @@ static void settle__leaves_the_living(void **state)
 	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
 	b = remote_block();
 	word = remote_word(5);
-	rmnic_state_page_set(&b, 5, (word >> 16) + 100, RMNIC_STATE_PAGE_FREED |
-			     RMNIC_STATE_PAGE_TELL | RMNIC_STATE_PAGE_WRITING);
+	/* Told already; then a write began. */
+	rmnic_state_page_set(&b, 5, (word >> 16) + 100,
+			     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_WRITING);
 	rmnic_state_version_seen(&b, (word >> 16) + 100);
 	rw.store->ops->settle(rw.store, 0, 64);
 	assert_true(remote_word(4) & RMNIC_STATE_PAGE_WRITING);
+	assert_true(remote_word(5) & RMNIC_STATE_PAGE_TELL);
 	cluster_run(&rw, 100 * MS);
 	assert_int_equal(ended, RMNIC_SC_OK);
 	assert_true(remote_holds(4, 8));
