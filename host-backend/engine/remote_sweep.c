@@ -12,6 +12,7 @@
 #include "engine/store_remote_internal.h"
 
 #define STEP_NS UINT64_C(1000000000)
+#define PAUSE_NS UINT64_C(100000000)
 #define CLEAR_ROWS 1024 /* in one call */
 
 static void step_done(struct rmnic_rmp_call *call);
@@ -32,8 +33,9 @@ static void finish(struct rmnic_remote *r, bool whole)
 	struct rmnic_peer_info info;
 
 	sw->used = false;
-	if (!whole) { /* from the start, when the server is there */
+	if (!whole) { /* from the start, when the server is there, and not at once */
 		p->sweep = true;
+		r->sweep_after = rmnic_env_now(&r->cfg.env) + PAUSE_NS;
 		return;
 	}
 	p->own &= p->sweep; /* asked for again meanwhile */
@@ -182,7 +184,8 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 void rmnic_remote_sweep(struct rmnic_remote *r)
 {
 	if (r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED ||
-	    r->sweep.used || r->sweep.call.state != RMNIC_CALL_IDLE)
+	    r->sweep.used || r->sweep.call.state != RMNIC_CALL_IDLE ||
+	    rmnic_env_now(&r->cfg.env) < r->sweep_after)
 		return;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		if (begin(r, i))

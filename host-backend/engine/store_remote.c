@@ -27,6 +27,8 @@ static struct rmnic_remote *to_remote(const struct rmnic_store *store)
 
 void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to)
 {
+	if (r->status == RMNIC_REMOTE_RELEASING && to == RMNIC_REMOTE_FENCED)
+		to = RMNIC_REMOTE_RELEASED; /* what is left is another backend's */
 	/* Nothing but the end comes after FENCED: this backend is not the device's any more. */
 	if (r->status == to || r->status == RMNIC_REMOTE_RELEASED ||
 	    (r->status >= RMNIC_REMOTE_FENCED && to < r->status))
@@ -260,6 +262,8 @@ uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store)
 		own = r->meet_until > rmnic_env_now(&r->cfg.env) ? r->meet_until : UINT64_MAX;
 	if (own < due)
 		due = own;
+	if (r->sweep_after < due && r->sweep_after > rmnic_env_now(&r->cfg.env))
+		due = r->sweep_after;
 	return tell < due ? tell : due;
 }
 

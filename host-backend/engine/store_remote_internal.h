@@ -138,6 +138,7 @@ struct rmnic_remote {
 	struct rmnic_remote_holder *holders;
 	uint32_t nholders;
 	struct rmnic_remote_sweep sweep;
+	uint64_t sweep_after; /* ns */
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
 	struct rmnic_store_counters counters;
