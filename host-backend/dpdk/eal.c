@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +24,17 @@
 #define LCORES_LEN  8192
 #define LIST_LEN    1024
 
-/* What DPDK said last, for the text of an error: its functions return little more than "no". */
-static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
-static char last_line[256];
+/* What DPDK complained of first, for the text of an error: its functions return little more than
+ * "no", and what it says later is what came of it. */
+static pthread_mutex_t first_lock = PTHREAD_MUTEX_INITIALIZER;
+static char first_line[256];
 static bool owns_cpus;
+
+static struct job {
+	int (*run)(void *arg);
+	void *arg;
+	sem_t done;
+} jobs[WORKERS_MAX + 1];
 
 static enum rmnic_log_level log_level_of(int level)
 {
@@ -51,11 +61,10 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
 		line[used] = '\0';
 		if (used > 0)
 			rmnic_log(log_level_of(level), "dpdk: %s", line);
-		if (used > 0 && level <= (int)RTE_LOG_WARNING) {
-			pthread_mutex_lock(&last_lock);
-			memcpy(last_line, line, used + 1);
-			pthread_mutex_unlock(&last_lock);
-		}
+		pthread_mutex_lock(&first_lock);
+		if (used > 0 && level <= (int)RTE_LOG_WARNING && !first_line[0])
+			memcpy(first_line, line, used + 1);
+		pthread_mutex_unlock(&first_lock);
 		used = 0;
 	}
 	return (ssize_t)len;
@@ -63,16 +72,16 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
 
 void rmnic_eal_forget(void)
 {
-	pthread_mutex_lock(&last_lock);
-	last_line[0] = '\0';
-	pthread_mutex_unlock(&last_lock);
+	pthread_mutex_lock(&first_lock);
+	first_line[0] = '\0';
+	pthread_mutex_unlock(&first_lock);
 }
 
 const char *rmnic_eal_said(char *buf, size_t len)
 {
-	pthread_mutex_lock(&last_lock);
-	snprintf(buf, len, "%s", last_line[0] ? last_line : "DPDK gave no reason");
-	pthread_mutex_unlock(&last_lock);
+	pthread_mutex_lock(&first_lock);
+	snprintf(buf, len, "%s", first_line[0] ? first_line : "DPDK gave no reason");
+	pthread_mutex_unlock(&first_lock);
 	return buf;
 }
 
@@ -213,6 +222,38 @@ void rmnic_eal_stop(void)
 {
 	rte_eal_cleanup();
 	rte_openlog_stream(NULL);
+}
+
+static int job_run(void *arg)
+{
+	struct job *job = arg;
+	int ret = job->run(job->arg);
+
+	sem_post(&job->done);
+	return ret;
+}
+
+int rmnic_eal_launch(unsigned int lcore, int (*run)(void *arg), void *arg, struct rmnic_error *err)
+{
+	struct job *job;
+	int ret = -EINVAL;
+
+	if (lcore >= 1 && lcore <= WORKERS_MAX) {
+		job = &jobs[lcore];
+		job->run = run;
+		job->arg = arg;
+		sem_init(&job->done, 0, 0);
+		ret = rte_eal_remote_launch(job_run, job, lcore);
+	}
+	return ret ? rmnic_error_set(err, "lcore %u: %s", lcore, rte_strerror(-ret)) : 0;
+}
+
+int rmnic_eal_join(unsigned int lcore)
+{
+	while (sem_wait(&jobs[lcore].done))
+		;
+	/* It is about to return. */
+	return rte_eal_wait_lcore(lcore);
 }
 
 bool rmnic_eal_owns_cpus(void)

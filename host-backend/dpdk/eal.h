@@ -24,6 +24,14 @@ struct rmnic_eal_config {
 /* 0, or -1 with err. Once a process. */
 int rmnic_eal_start(const struct rmnic_eal_config *config, struct rmnic_error *err);
 void rmnic_eal_stop(void);
+/*
+ * Runs a function on a worker lcore (1 to workers), and waits for its end, asleep:
+ * rte_eal_wait_lcore() spins. One at a time an lcore.
+ */
+int rmnic_eal_launch(unsigned int lcore, int (*run)(void *arg), void *arg,
+		     struct rmnic_error *err);
+/* What it returned. */
+int rmnic_eal_join(unsigned int lcore);
 /* Whether workers have CPUs that nobody else uses: none is shared with another lcore and there are
  * more CPUs than lcores. */
 bool rmnic_eal_owns_cpus(void);

@@ -9,7 +9,7 @@
 
 /* Before a call that may fail. */
 void rmnic_eal_forget(void);
-/* After it: the last line DPDK logged at warning or above. Returns buf. */
+/* After it: the first line DPDK logged at warning or above. Returns buf. */
 const char *rmnic_eal_said(char *buf, size_t len);
 
 #endif /* RMNIC_DPDK_EAL_INTERNAL_H */

@@ -20,7 +20,7 @@ struct rmnic_link_watch {
 	pthread_t thread;
 	char name[IFNAMSIZ];
 	unsigned int index;
-	_Atomic bool *up;
+	struct rmnic_link *link;
 	const int *fds;
 	unsigned int nfds;
 	int netlink;
@@ -29,6 +29,7 @@ struct rmnic_link_watch {
 
 static void link_set(struct rmnic_link_watch *watch, bool up)
 {
+	uint64_t one = 1;
 	int error;
 
 	/* Pending, it would fail the next call on the socket, and wake its lcore for ever. */
@@ -37,8 +38,11 @@ static void link_set(struct rmnic_link_watch *watch, bool up)
 
 		(void)getsockopt(watch->fds[i], SOL_SOCKET, SO_ERROR, &error, &len);
 	}
-	if (atomic_exchange_explicit(watch->up, up, memory_order_relaxed) == up)
+	if (atomic_exchange_explicit(&watch->link->up, up, memory_order_relaxed) == up)
 		return;
+	/* Pairs with the acquire in rmnic_udp_port_watch(). */
+	atomic_store_explicit(&watch->link->changed, true, memory_order_release);
+	(void)!write(watch->link->event, &one, sizeof(one));
 	if (up)
 		rmnic_log_info("%s: the link is up", watch->name);
 	else
@@ -102,7 +106,8 @@ static int thread_start(struct rmnic_link_watch *watch)
 }
 
 struct rmnic_link_watch *rmnic_link_watch_start(const char *name, unsigned int index,
-						_Atomic bool *up, const int *fds, unsigned int nfds,
+						struct rmnic_link *link, const int *fds,
+						unsigned int nfds,
 						struct rmnic_error *err)
 {
 	struct rmnic_link_watch *watch = calloc(1, sizeof(*watch));
@@ -114,18 +119,19 @@ struct rmnic_link_watch *rmnic_link_watch_start(const char *name, unsigned int i
 		goto failed;
 	strncpy(watch->name, name, IFNAMSIZ - 1);
 	watch->index = index;
-	watch->up = up;
+	watch->link = link;
 	watch->fds = fds;
 	watch->nfds = nfds;
 	watch->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	watch->stop = eventfd(0, EFD_CLOEXEC);
-	if (watch->netlink < 0 || watch->stop < 0 ||
+	link->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (watch->netlink < 0 || watch->stop < 0 || link->event < 0 ||
 	    bind(watch->netlink, (struct sockaddr *)&at, sizeof(at)))
 		goto close_fds;
 	/* From here on each change is told, so what is true now does not get lost. */
 	if (rmnic_netif_read(name, &now, err))
 		goto close_fds;
-	atomic_store_explicit(up, now.up, memory_order_relaxed);
+	atomic_store_explicit(&link->up, now.up, memory_order_relaxed);
 	error = thread_start(watch);
 	if (error == 0)
 		return watch;
@@ -134,6 +140,8 @@ close_fds:
 	error = errno;
 	close(watch->netlink);
 	close(watch->stop);
+	close(link->event);
+	link->event = -1;
 	free(watch);
 	errno = error;
 failed:
@@ -151,5 +159,6 @@ void rmnic_link_watch_stop(struct rmnic_link_watch *watch)
 	pthread_join(watch->thread, NULL);
 	close(watch->netlink);
 	close(watch->stop);
+	close(watch->link->event);
 	free(watch);
 }

@@ -122,9 +122,17 @@ bool rmnic_neighbour_learn(struct rmnic_neighbours *n, uint32_t ip, uint64_t mac
 void rmnic_neighbour_confirm(struct rmnic_neighbours *n, uint32_t ip, uint64_t mac, uint64_t now)
 {
 	struct rmnic_neighbour *e = find(n, ip);
+	uint64_t known;
 
-	if (e && atomic_load_explicit(&e->mac, memory_order_relaxed) == mac)
+	if (!e)
+		return;
+	known = atomic_load_explicit(&e->mac, memory_order_relaxed);
+	if (known == mac)
 		atomic_store_explicit(&e->confirmed, now, memory_order_relaxed);
+	else if (known)
+		/* It moved, or one of the two lies: everybody is asked, soon. */
+		atomic_store_explicit(&e->confirmed, now - RMNIC_NEIGHBOUR_DEAD_NS / 2,
+				      memory_order_relaxed);
 }
 
 bool rmnic_neighbour_due(struct rmnic_neighbours *n, uint32_t *at, uint64_t now, uint32_t *ip)

@@ -46,7 +46,8 @@ struct rmnic_route_answer rmnic_neighbour_lookup(struct rmnic_neighbours *n, uin
 /* ip said that its address is mac. create: also if nobody asked. True: it was news. */
 bool rmnic_neighbour_learn(struct rmnic_neighbours *n, uint32_t ip, uint64_t mac, uint64_t now,
 			   bool create);
-/* A frame came from ip by mac: when that is what is known, it need not be asked again. */
+/* A frame came from ip by mac: when that is what is known, it need not be asked again; else it
+ * is asked at once. */
 void rmnic_neighbour_confirm(struct rmnic_neighbours *n, uint32_t ip, uint64_t mac, uint64_t now);
 /*
  * The next entry, from *at on, whose question is due again; false: none. Call with *at = 0 and

@@ -31,12 +31,20 @@ unsigned int rmnic_sockets_find(int domain, int *fds, unsigned int max);
 
 struct rmnic_link_watch;
 
+/* The state of a link, as lcores see it. */
+struct rmnic_link {
+	_Atomic bool up;
+	_Atomic bool changed; /* cleared by whoever saw to it */
+	int event;            /* eventfd, readable once it has changed; -1: nobody tells */
+};
+
 /*
- * A thread of its own that keeps *up true to what netlink says (RULES F5), and clears the error
+ * A thread of its own that keeps *link true to what netlink says (RULES F5), and clears the error
  * that an interface going down leaves on the sockets.
  */
 struct rmnic_link_watch *rmnic_link_watch_start(const char *name, unsigned int index,
-						_Atomic bool *up, const int *fds, unsigned int nfds,
+						struct rmnic_link *link, const int *fds,
+						unsigned int nfds,
 						struct rmnic_error *err);
 void rmnic_link_watch_stop(struct rmnic_link_watch *watch);
 

@@ -131,16 +131,11 @@ static void kernel_keep_out(struct rmnic_port *port, const struct rmnic_port_con
 static int interface_watch(struct rmnic_port *port, const struct rmnic_port_config *config,
 			   const struct rmnic_netif *netif, struct rmnic_error *err)
 {
-	if (!port->device.interface) {
-		struct rte_eth_link link = { 0 };
-
-		/* A driver that cannot tell is believed to be up. */
-		atomic_store(&port->link_up, rte_eth_link_get_nowait(port->id, &link) != 0 ||
-						     link.link_status == RTE_ETH_LINK_UP ||
-						     port->device.driver != RMNIC_DRIVER_PCI);
-		return 0;
-	}
-	port->watch = rmnic_link_watch_start(port->device.argument, netif->index, &port->link_up,
+	/* So that the first round announces us. */
+	atomic_store(&port->link.changed, true);
+	if (!port->device.interface)
+		return rmnic_port_link_follow(port, err);
+	port->watch = rmnic_link_watch_start(port->device.argument, netif->index, &port->link,
 					     port->fds, port->nfds, err);
 	if (!port->watch)
 		return -1;
@@ -159,6 +154,7 @@ struct rmnic_port *rmnic_port_open(const struct rmnic_port_config *config,
 		rmnic_error_set(err, "port %s: no memory", config->device);
 		return NULL;
 	}
+	port->link.event = -1;
 	if (rmnic_device_parse(config->device, &port->device, err))
 		goto failed;
 	if (config->queues < 1 || config->queues > RMNIC_PORT_MAX_QUEUES) {
@@ -183,7 +179,7 @@ struct rmnic_port *rmnic_port_open(const struct rmnic_port_config *config,
 		       port->device.name, rmnic_driver_names[port->device.driver], port->ip >> 24,
 		       port->ip >> 16 & 255, port->ip >> 8 & 255, port->ip & 255, port->prefix,
 		       port->mtu, port->queues, port->queues == 1 ? "" : "s", port->rx_ring,
-		       atomic_load(&port->link_up) ? "up" : "down");
+		       atomic_load(&port->link.up) ? "up" : "down");
 	return port;
 failed:
 	rmnic_port_close(port);
@@ -210,7 +206,7 @@ void rmnic_port_info(const struct rmnic_port *port, struct rmnic_port_info *out)
 		.mtu = port->mtu,
 		.multi_segs = port->multi_segs,
 		.kernel = port->kernel,
-		.link_up = atomic_load_explicit(&port->link_up, memory_order_relaxed),
+		.link_up = atomic_load_explicit(&port->link.up, memory_order_relaxed),
 	};
 	snprintf(out->device, sizeof(out->device), "%s", port->device.name);
 	snprintf(out->driver, sizeof(out->driver), "%s",

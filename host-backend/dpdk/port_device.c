@@ -35,6 +35,10 @@ static int failed(const struct rmnic_port *port, const char *what, int code,
 				   ? "; af_xdp is for root, af_packet is not"
 				   : "";
 
+	/* -1 is no error's number in drivers that return it. */
+	if (code == -1)
+		return rmnic_error_set(err, "port %s: %s: %s%s", port->device.name, what,
+				       rmnic_eal_said(said, sizeof(said)), hint);
 	return rmnic_error_set(err, "port %s: %s (%s): %s%s", port->device.name, what,
 			       rte_strerror(code < 0 ? -code : code),
 			       rmnic_eal_said(said, sizeof(said)), hint);
@@ -226,6 +230,8 @@ static int configure(struct rmnic_port *port, struct rmnic_error *err)
 	port->multi_segs = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->dma = port->device.driver == RMNIC_DRIVER_PCI;
 	port->gated = port->device.driver == RMNIC_DRIVER_AF_XDP;
+	port->lsc = !port->device.interface && (*info.dev_flags & RTE_ETH_DEV_INTR_LSC);
+	conf.intr_conf.lsc = port->lsc;
 	if (port->multi_segs)
 		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (port->queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_UDP)) {
@@ -262,8 +268,51 @@ int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err)
 	return 0;
 }
 
+/* In EAL's interrupt thread. */
+static int link_event(uint16_t id, enum rte_eth_event_type event, void *arg, void *unused)
+{
+	struct rmnic_port *port = arg;
+	struct rte_eth_link link = { 0 };
+	uint64_t one = 1;
+	bool up;
+
+	(void)event;
+	(void)unused;
+	if (rte_eth_link_get_nowait(id, &link))
+		return 0;
+	up = link.link_status == RTE_ETH_LINK_UP;
+	if (atomic_exchange_explicit(&port->link.up, up, memory_order_relaxed) == up)
+		return 0;
+	rmnic_log_info("port %s: the link is %s", port->device.name, up ? "up" : "down");
+	/* Pairs with the acquire in rmnic_udp_port_watch(). */
+	atomic_store_explicit(&port->link.changed, true, memory_order_release);
+	if (port->link.event >= 0)
+		(void)!write(port->link.event, &one, sizeof(one));
+	return 0;
+}
+
+int rmnic_port_link_follow(struct rmnic_port *port, struct rmnic_error *err)
+{
+	struct rte_eth_link link = { 0 };
+	int ret;
+
+	/* A driver that cannot tell is believed to be up. */
+	if (!port->lsc) {
+		atomic_store(&port->link.up, true);
+		return 0;
+	}
+	ret = rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_LSC, link_event, port);
+	if (ret)
+		return failed(port, "its link cannot be watched", ret, err);
+	if (rte_eth_link_get_nowait(port->id, &link) == 0)
+		atomic_store(&port->link.up, link.link_status == RTE_ETH_LINK_UP);
+	return 0;
+}
+
 void rmnic_port_device_close(struct rmnic_port *port)
 {
+	if (port->lsc)
+		rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_LSC, link_event, port);
 	if (port->started && rte_eth_dev_stop(port->id))
 		rmnic_log_warn("port %s: it does not stop", port->device.name);
 	if (port->probed) {

@@ -13,6 +13,8 @@ struct rmnic_port;
 
 /* Needs device, queues and mtu; sets the rest of what the driver knows. */
 int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err);
+/* Of a device that the kernel has no interface for: keeps port->link true. */
+int rmnic_port_link_follow(struct rmnic_port *port, struct rmnic_error *err);
 /* Also of one that was opened halfway. */
 void rmnic_port_device_close(struct rmnic_port *port);
 

@@ -12,6 +12,7 @@
 
 #include "dpdk/device.h"
 #include "dpdk/neighbour.h"
+#include "dpdk/netif.h"
 #include "dpdk/port.h"
 
 #define RMNIC_PORT_MAX_QUEUES 64
@@ -23,13 +24,13 @@
 #define RMNIC_PORT_MAX_MTU 5000
 #define RMNIC_PORT_MIN_MTU 1280
 
-struct rmnic_link_watch;
 struct rmnic_nft;
 
 struct rmnic_port {
 	struct rmnic_device device;
 	char vdev[40];       /* "": a PCI device */
 	bool probed, started;
+	bool lsc;            /* the driver tells when the link changes */
 	uint16_t id;         /* DPDK's */
 	uint16_t queues;
 	uint16_t mtu;
@@ -43,7 +44,7 @@ struct rmnic_port {
 	bool dma;            /* reads what is sent by itself: only registered memory is sent in place */
 	bool gated;          /* an empty receive blocks: ask the socket first (RULES F1) */
 	bool kernel;         /* the kernel has our address: it answers ARP */
-	_Atomic bool link_up;
+	struct rmnic_link link;
 	int fds[RMNIC_PORT_MAX_QUEUES];
 	unsigned int nfds;   /* queues, or 0: cannot be slept on */
 	struct rte_mempool *rx_pool[RMNIC_PORT_MAX_QUEUES];

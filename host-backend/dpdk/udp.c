@@ -281,12 +281,18 @@ bool rmnic_udp_readable(const struct rmnic_udp *udp, const struct rmnic_port *po
 
 void rmnic_udp_port_watch(struct rmnic_udp *udp, struct rmnic_udp_port *p)
 {
-	bool up = atomic_load_explicit(&p->port->link_up, memory_order_relaxed);
+	struct rmnic_link *link = &p->port->link;
+	uint64_t count;
 
+	/* Pairs with the release in link.c. */
+	if (udp->queue != 0 || !atomic_load_explicit(&link->changed, memory_order_acquire))
+		return;
+	/* The descriptor first: what changes meanwhile makes it readable again. */
+	(void)!read(link->event, &count, sizeof(count));
+	atomic_store_explicit(&link->changed, false, memory_order_relaxed);
 	/* Whoever is on the link now may not have been there when it went down. */
-	if (up && !p->was_up && udp->queue == 0)
+	if (atomic_load_explicit(&link->up, memory_order_relaxed))
 		rmnic_arp_announce(udp, p);
-	p->was_up = up;
 }
 
 static unsigned int port_receive(struct rmnic_udp *udp, struct rmnic_udp_port *p)
@@ -346,6 +352,8 @@ unsigned int rmnic_udp_fds(const struct rmnic_udp *udp, int fds[RMNIC_UDP_MAX_FD
 		if (udp->ports[i].port->nfds == 0)
 			return 0;
 		fds[n++] = udp->ports[i].port->fds[udp->queue];
+		if (udp->queue == 0 && udp->ports[i].port->link.event >= 0)
+			fds[n++] = udp->ports[i].port->link.event;
 	}
 	if (udp->wake_fd >= 0)
 		fds[n++] = udp->wake_fd;

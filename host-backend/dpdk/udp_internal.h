@@ -53,7 +53,6 @@ struct rmnic_udp_port {
 	struct rmnic_port *port;
 	struct rte_mbuf *tx[RMNIC_UDP_TX_QUEUE];
 	uint16_t ntx;
-	bool was_up;
 	uint64_t stuck_since; /* 0: it takes frames */
 };
 

@@ -54,7 +54,7 @@ void rmnic_udp_port_flush(struct rmnic_udp *udp, struct rmnic_udp_port *p)
 	if (p->ntx == 0)
 		return;
 	/* What a driver takes now it would send when the link is back, seconds later (RULES F5). */
-	if (!atomic_load_explicit(&p->port->link_up, memory_order_relaxed)) {
+	if (!atomic_load_explicit(&p->port->link.up, memory_order_relaxed)) {
 		rmnic_udp_port_drop(p, &udp->count.link_down);
 		return;
 	}
@@ -243,7 +243,7 @@ static bool target_find(struct rmnic_udp *udp, const struct rmnic_addr *to, uint
 		udp->count.tx_long++;
 		return false;
 	}
-	if (!atomic_load_explicit(&t->port->port->link_up, memory_order_relaxed)) {
+	if (!atomic_load_explicit(&t->port->port->link.up, memory_order_relaxed)) {
 		udp->count.link_down++;
 		return false;
 	}

@@ -12,8 +12,6 @@
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <rte_launch.h>
-#include <rte_lcore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -386,8 +384,9 @@ int main(int argc, char **argv)
 	start = rmnic_udp_now();
 	cpu = cpu_us();
 	for (unsigned int i = 0; i < opt.lcores; i++)
-		rte_eal_remote_launch(worker_run, &workers[i], i + 1);
-	rte_eal_mp_wait_lcore();
+		rmnic_eal_launch(i + 1, worker_run, &workers[i], NULL);
+	for (unsigned int i = 0; i < opt.lcores; i++)
+		rmnic_eal_join(i + 1);
 	ret = report(rmnic_udp_now() - start, cpu_us() - cpu);
 out:
 	if (ret == 2)

@@ -209,11 +209,25 @@ static void neighbour__refreshed_while_used(void **state)
 	assert_true(a.mac == MAC && a.ask && a.to == MAC);
 	a = rmnic_neighbour_lookup(n, IP, now + 1);
 	assert_true(a.mac == MAC && !a.ask);
-	/* A frame from it will do for an answer; one with another address will not. */
-	rmnic_neighbour_confirm(n, IP, MAC + 1, now + 2);
-	assert_true(rmnic_neighbour_lookup(n, IP, now + SECOND).ask);
+	/* A frame from it will do for an answer. */
 	rmnic_neighbour_confirm(n, IP, MAC, now + SECOND);
 	assert_false(rmnic_neighbour_lookup(n, IP, now + 3 * SECOND).ask);
+}
+
+/* Whoever was told a lie asks everybody as soon as it hears from the right one, and sends on. */
+static void neighbour__heard_from_elsewhere(void **state)
+{
+	struct rmnic_neighbours *n = table_new(state);
+	uint64_t now = 1000 * SECOND;
+	struct rmnic_route_answer a;
+
+	rmnic_neighbour_learn(n, IP, MAC + 1, now, true);
+	rmnic_neighbour_confirm(n, IP, MAC, now + 1);
+	a = rmnic_neighbour_lookup(n, IP, now + 2);
+	assert_true(a.mac == MAC + 1 && a.ask && a.to == 0);
+	rmnic_neighbour_learn(n, IP, MAC, now + 3, false);
+	a = rmnic_neighbour_lookup(n, IP, now + 4);
+	assert_true(a.mac == MAC && !a.ask);
 }
 
 /* Lcores read the clock once a round: what one heard may lie in another one's future. */
@@ -377,6 +391,7 @@ int main(void)
 		cmocka_unit_test_teardown(neighbour__asked_then_known, table_free),
 		cmocka_unit_test_teardown(neighbour__unasked_is_ignored, table_free),
 		cmocka_unit_test_teardown(neighbour__refreshed_while_used, table_free),
+		cmocka_unit_test_teardown(neighbour__heard_from_elsewhere, table_free),
 		cmocka_unit_test_teardown(neighbour__heard_ahead, table_free),
 		cmocka_unit_test_teardown(neighbour__dies, table_free),
 		cmocka_unit_test_teardown(neighbour__retried, table_free),

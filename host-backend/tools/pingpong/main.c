@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <rte_launch.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,8 +158,9 @@ static int server_run(struct run *r)
 						    .store = r->store, .store_len = r->store_len,
 						    .stop = &stop };
 	rmnic_log_info("answering on UDP port %u", r->server.port);
-	rte_eal_remote_launch(serve, r, LCORE);
-	rte_eal_wait_lcore(LCORE);
+	if (rmnic_eal_launch(LCORE, serve, r, &r->err))
+		return -1;
+	rmnic_eal_join(LCORE);
 	if (r->o.json)
 		printf("{\"served\": %" PRIu64 "}\n", r->server.served);
 	else
@@ -183,8 +183,9 @@ static int client_run(struct run *r)
 	};
 	if (!c->samples)
 		return rmnic_error_set(&r->err, "no memory for %" PRIu64 " latencies", r->o.count);
-	rte_eal_remote_launch(ask, r, LCORE);
-	ret = rte_eal_wait_lcore(LCORE);
+	ret = rmnic_eal_launch(LCORE, ask, r, &r->err);
+	if (ret == 0)
+		ret = rmnic_eal_join(LCORE);
 	if (ret == 0 && c->done == 0)
 		ret = rmnic_error_set(&r->err, "stopped before the first answer");
 	if (ret == 0)
