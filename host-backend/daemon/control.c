@@ -142,6 +142,7 @@ struct rmnic_control *rmnic_control_open(struct rmnic_backend *b, struct rmnic_f
 			goto fail;
 	}
 	rmnic_telemetry_open(&c->report);
+	json_decref(rmnic_report_status(&c->report)); /* from now on counts what is busy */
 	return c;
 fail:
 	rmnic_control_close(c);

@@ -75,6 +75,7 @@ void rmnic_vdev_begin(struct rmnic_vdev *v)
 {
 	v->fatal_notice.msg = (struct rmnic_msg){ .run = fatal_came, .arg = v };
 	v->lost_notice.msg = (struct rmnic_msg){ .run = lost_came, .arg = v };
+	v->news.notice.msg = (struct rmnic_msg){ .run = rmnic_vdev_news_read, .arg = v };
 	v->poke.msg = (struct rmnic_msg){ .run = poked, .arg = v };
 	v->opened = true;
 	send(v, RMNIC_VDEV_ATTACH);

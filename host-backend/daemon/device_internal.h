@@ -7,6 +7,7 @@
  * device_work.c worker: executing requests
  * device_poll.c worker: the poll round
  * device_why.c  worker: what is wrong with the servers
+ * device_news.c what a worker would log
  * device_look.c looking in
  * host.c        what the engine asks of its host
  */
@@ -69,6 +70,25 @@ struct rmnic_vdev_notice {
 	atomic_bool posted;
 };
 
+#define RMNIC_NEWS_REFUSAL 0x1u
+#define RMNIC_NEWS_PEERS   0x2u
+#define RMNIC_NEWS_EMPTY   0x4u
+
+/* What is to be logged. A note belongs to the worker while its bit in `what` is clear. */
+struct rmnic_vdev_news {
+	struct rmnic_vdev_notice notice;
+	atomic_uint what;
+	struct {
+		enum rmnic_refusal why;
+		uint16_t qid, cid;
+		uint64_t value;
+	} refusal;
+	struct {
+		uint8_t server[16];
+		uint64_t slabs;
+	} empty;
+};
+
 struct rmnic_vdev {
 	/* Set when it is made. */
 	struct rmnic_backend *backend;
@@ -93,6 +113,7 @@ struct rmnic_vdev {
 	bool ending, release;
 	bool released;
 	bool fresh;
+	enum rmnic_peer_state said[RMNIC_MAX_SERVERS]; /* as it was logged last */
 	struct rmnic_vdev_request request;
 
 	/* The worker's, from ATTACH to CLOSE. */
@@ -115,8 +136,10 @@ struct rmnic_vdev {
 	struct rmnic_conf_address peers[RMNIC_MAX_SERVERS];
 
 	/* Between both. */
+	_Atomic uint64_t capacity; /* pages; the worker's to change */
 	atomic_bool give_up; /* the pending request is to end now */
 	struct rmnic_vdev_notice fatal_notice, lost_notice; /* to the control thread */
+	struct rmnic_vdev_news news;
 	struct rmnic_vdev_notice poke;                      /* to the worker: look at give_up */
 	uint32_t fatal_error, fatal_generation; /* written before the notice is posted */
 };
@@ -158,6 +181,16 @@ bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server
 bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer);
 void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer);
 
+/* --- device_news.c ---------------------------------------------------------------------------- */
+
+void rmnic_vdev_news_refusal(struct rmnic_vdev *v, enum rmnic_refusal why, uint16_t qid,
+			     uint16_t cid, uint64_t value);
+/* For struct rmnic_remote_config. */
+void rmnic_vdev_news_peer(void *arg, uint32_t peer, enum rmnic_peer_state state);
+void rmnic_vdev_news_empty(void *arg, const uint8_t server[16], uint64_t slabs);
+/* The message of news.notice. */
+void rmnic_vdev_news_read(struct rmnic_msg *msg);
+
 /* --- device.c -------------------------------------------------------------------------------- */
 
 /* The device is made: it goes to its worker. */
@@ -165,10 +198,6 @@ void rmnic_vdev_begin(struct rmnic_vdev *v);
 /* A request is back in the control thread. */
 void rmnic_vdev_back(struct rmnic_msg *msg);
 void rmnic_vdev_notify(struct rmnic_vdev *v, struct rmnic_vdev_notice *notice);
-static inline const char *rmnic_vdev_label(const struct rmnic_vdev *v)
-{
-	return v->label;
-}
 
 /* --- device_make.c --------------------------------------------------------------------------- */
 

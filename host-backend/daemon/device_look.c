@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Looking into a device from outside of its worker. */
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/device_internal.h"
+
+/* The front end's words, fit for JSON and logs: printable ASCII, up to the first NUL. */
+static void clean(char *to, const char *from, size_t len)
+{
+	for (size_t i = 0; i < len && from[i]; i++)
+		*to++ = from[i] >= 0x20 && from[i] < 0x7f ? from[i] : '?';
+	*to = '\0';
+}
 
 void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out)
 {
 	memset(out, 0, sizeof(*out));
 	memcpy(out->uuid, v->conf.uuid, sizeof(out->uuid));
-	snprintf(out->name, sizeof(out->name), "%.32s", v->conf.name);
-	snprintf(out->serial, sizeof(out->serial), "%.32s", v->conf.serial);
+	clean(out->name, v->conf.name, sizeof(v->conf.name));
+	clean(out->serial, v->conf.serial, sizeof(v->conf.serial));
 	out->epoch = rmnic_le32_get(v->conf.epoch);
-	out->capacity = rmnic_le64_get(v->conf.capacity);
+	out->capacity = atomic_load_explicit(&v->capacity, memory_order_relaxed);
 	out->max_capacity = rmnic_le64_get(v->conf.max_capacity);
 	out->max_qpairs = rmnic_le16_get(v->conf.max_qpairs);
 	out->worker = rmnic_worker_index(v->worker);

@@ -77,6 +77,8 @@ static const char *make_store(struct rmnic_vdev *v, uint32_t rx_frames)
 		.reserve = rmnic_le64_get(v->conf.capacity),
 		.arg = v,
 		.status_changed = rmnic_vdev_status,
+		.peer_changed = rmnic_vdev_news_peer,
+		.server_empty = rmnic_vdev_news_empty,
 	};
 	const char *why = NULL;
 
@@ -178,11 +180,13 @@ void rmnic_vdev_free(struct rmnic_vdev *v)
 
 static void set_label(struct rmnic_vdev *v)
 {
+	struct rmnic_vdev_names names;
 	char uuid[37];
 
+	rmnic_vdev_names(v, &names);
 	rmnic_uuid_format(v->conf.uuid, uuid);
-	if (v->conf.name[0])
-		snprintf(v->label, sizeof(v->label), "%s (%.32s)", uuid, v->conf.name);
+	if (names.name[0])
+		snprintf(v->label, sizeof(v->label), "%s (%s)", uuid, names.name);
 	else
 		snprintf(v->label, sizeof(v->label), "%s", uuid);
 }
@@ -244,6 +248,7 @@ struct rmnic_vdev *rmnic_vdev_create(struct rmnic_backend *b,
 	v->arg = arg;
 	v->pid = v->kick = -1;
 	v->detached = true;
+	atomic_store(&v->capacity, rmnic_le64_get(device->capacity));
 	set_label(v);
 	*status = make(v, err);
 	if (*status != RMNIC_USER_S_OK) {

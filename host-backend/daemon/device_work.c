@@ -262,8 +262,10 @@ static bool start(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
  */
 static bool capacity(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
-	if (!rmnic_store_remote_reserve(v->store, r->pages)) {
-		refuse(r, RMNIC_USER_S_INVALID, "above the device's maximum capacity");
+	if (r->pages < atomic_load(&v->capacity) || r->pages % v->block.slab_pages ||
+	    !rmnic_store_remote_reserve(v->store, r->pages)) {
+		refuse(r, RMNIC_USER_S_INVALID, "less than now, no multiple of the slab size, or above "
+		       "the device's maximum capacity");
 		return true;
 	}
 	r->deadline = rmnic_udp_now() + v->backend->config->reserve_timeout_ms * MS;
@@ -274,12 +276,16 @@ static bool capacity_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
 	if (!reserved(v, r, r->pages))
 		return false;
-	if (r->reply.status != RMNIC_USER_S_OK)
-		return true;
-	if (!rmnic_dev_set_capacity(v->dev, r->pages)) {
-		refuse(r, RMNIC_USER_S_INVALID, "less than now, or no multiple of the slab size");
+	/* What could be had of it is not kept for nobody. */
+	if (r->reply.status != RMNIC_USER_S_OK) {
+		rmnic_store_remote_reserve(v->store, atomic_load(&v->capacity));
 		return true;
 	}
+	if (!rmnic_dev_set_capacity(v->dev, r->pages)) {
+		refuse(r, RMNIC_USER_S_INTERNAL, "the engine does not take this capacity");
+		return true;
+	}
+	atomic_store(&v->capacity, r->pages);
 	r->reply.pages = r->pages;
 	rmnic_dev_event(v->dev);
 	return true;

@@ -25,13 +25,13 @@ static void make_device(struct rmnic_frontend *f)
 	rmnic_user_conn_refuse(f->conn, status, 0, err.text);
 }
 
-/* The front end that has this device and is on its way out, or could be. */
+/* The front end that has this device and is on its way out. */
 static struct rmnic_frontend *leaving_one(struct rmnic_frontend *f)
 {
 	for (struct rmnic_frontend *o = f->all->list; o; o = o->next) {
 		if (o == f || !o->vdev || memcmp(o->device.uuid, f->device.uuid, 16))
 			continue;
-		if (o->phase != RMNIC_FRONTEND_OPEN || !o->announced)
+		if (o->phase != RMNIC_FRONTEND_OPEN)
 			return o;
 	}
 	return NULL;

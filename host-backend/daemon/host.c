@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "daemon/device_internal.h"
 
 /* --- struct rmnic_host_ops ------------------------------------------------------------------- */
@@ -77,13 +76,10 @@ static void host_membarrier(void *host)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 }
 
-/* USER-23: the engine has counted it; a guest that repeats it does not flood the log. */
 static void host_refused(void *host, enum rmnic_refusal why, uint16_t qid, uint16_t cid,
 			 uint64_t value)
 {
-	rmnic_log_limited(RMNIC_LOG_INFO, "%s: refused: %s (queue %u, command %u, value 0x%llx)",
-			  rmnic_vdev_label(host), rmnic_refusal_names[why], qid, cid,
-			  (unsigned long long)value);
+	rmnic_vdev_news_refusal(host, why, qid, cid, value);
 }
 
 static void host_turn(void *host)

@@ -193,6 +193,27 @@ def control__telemetry(rig):
     guest.close()
 
 
+def control__two_lcores(rig):
+    """Devices are spread; what the network brings to the wrong lcore is handed over (RULES F4)."""
+    fleet = rig.fleet
+    plain = fleet.rmnicd_args
+    fleet.rmnicd_args = plain + ["--lcores", "2"]
+    try:
+        fleet.start_backend()
+        guests = [_work(rig) for _ in range(4)]
+        assert sorted(device["lcore"] for device in rig.ask("devices")) == [1, 1, 2, 2]
+        words = ["--working-set", "16M", "--workloads", "fill,mix,verify", "--ops", "4000", "--queue-depth", "8"]
+        for bench in [rig.bench(*words, "--seed", str(seed)) for seed in (1, 2)]:
+            bench_end(bench)
+        assert sum(lcore["devices"] for lcore in rig.ask("status")["lcores"]) >= 4
+        for guest in guests:
+            assert guest.page_in(3, 21) == SC_OK and guest.look(21) == content(3)
+            guest.close()
+    finally:
+        fleet.rmnicd_args = plain
+        fleet.start_backend()
+
+
 def control__idle_costs_nothing(rig):
     """DESIGN D10: below 1% of a core, with a device that is enabled and sleeps."""
     guest = _work(rig)

@@ -158,6 +158,21 @@ def hostile__devices(rig):
         by.look()
 
 
+def hostile__names(rig):
+    """What a front end calls itself is printable ASCII, or is refused (USER-3)."""
+    with _Bystander(rig):
+        front, state = Front(rig.fleet.socket), State(uuid.uuid4().bytes, SLAB)
+        for wrong in (b"\x1b[2J", b"\xff\xfe", b"a\n", b"a\0b"):
+            answer = front.device(state, name=wrong)
+            assert answer.status == INVALID, (wrong, answer.status)
+        assert front.device(state, name=b"x" * 32).status == OK
+        assert rig.devices()[str(uuid.UUID(bytes=state.uuid))]["vm"] == "x" * 32
+        assert "\x1b" not in rig.log()
+        front.request(user.BYE)
+        front.close()
+        state.close()
+
+
 def hostile__half_a_message(rig):
     """Nobody waits for the rest of it."""
     with _Bystander(rig) as by:

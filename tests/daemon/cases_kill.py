@@ -132,11 +132,14 @@ def kill__a_server(rig):
     assert not guest.inn.ready()
     os.kill(server.child.pid, signal.SIGCONT)
     assert guest.inn.wait()[1] == SC_OK and guest.look(32) == content(3)
+    seen = len(rig.log())
     server.child.kill()
     server.child.wait(LIMIT_S)
     server.child.stop()
     server.start().ready(LIMIT_S)
     cid, status, _, _ = guest.command(guest.inn, guest.io(2, 3, guest.address(33)))
+    for words in ("does not answer any more", "came back empty"):
+        until(f"'{words}' in the log", lambda words=words: words in rig.log()[seen:])
     assert status & 0xf00 == 0x300, f"page {cid}: {status:#x}, wanted a status of class DATA"
     assert guest.page_in(1000, 21) == SC_OK, "a page that was never written"
     guest.fill(20, content(77))

@@ -231,7 +231,23 @@ def life__capacity_grows(rig):
     assert guest.page_out(3 * SLAB - 1, 20) == SC_OK
     for wrong in (SLAB, 3 * SLAB + 1, 5 * SLAB):
         assert guest.front.request(CAPACITY, struct.pack("<Q", wrong)).status == INVALID, wrong
+    assert rig.slabs(name) == 3
     assert guest.page_in(3 * SLAB - 1, 21) == SC_OK and guest.look(21) == content(9)
+    assert rig.devices()[name]["capacity_pages"] == 3 * SLAB
+    guest.close()
+
+
+def life__capacity_that_is_not_there(rig):
+    """USER-22: more than the servers hold changes nothing, and what could be had is given back."""
+    guest = rig.guest(max_capacity=64 * SLAB)
+    name = device_id(guest)
+    _write(guest, range(3))
+    answer = guest.front.request(CAPACITY, struct.pack("<Q", 64 * SLAB))
+    assert answer.status == NO_SPACE and 0 < answer.available < 64 * SLAB, (answer.status, answer.text)
+    until("the slabs are back", lambda: rig.slabs(name) == 1)
+    answer = guest.front.request(CAPACITY, struct.pack("<Q", 2 * SLAB))
+    assert answer.status == OK, answer.text
+    _check(guest, range(3))
     guest.close()
 
 

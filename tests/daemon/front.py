@@ -159,7 +159,7 @@ class Front:
                   "size": state.size, **field}
         payload = struct.pack("<16sQQIHHHHIQQ32s32s", uuid or state.uuid, state.pages if capacity is None else capacity,
                               values["max"], values["slab_pages"], values["qpairs"], values["depth"], vectors, 0,
-                              state.epoch if epoch is None else epoch, features, values["size"], b"serial", b"vm")
+                              state.epoch if epoch is None else epoch, features, values["size"], b"serial", field.get("name", b"vm"))
         return self.request(DEVICE, payload, [state.fd if fd is None else fd])
 
     def mem_add(self, fd, addr, size, offset=0):
