@@ -33,7 +33,7 @@ def look(control, servers):
     for server in servers:
         address, _, path = server.partition("=")
         # Pages that it was sent and has stored since it started, those that were given back again included.
-        pages = ask(path, "stats")["pages_written"]
+        pages = ask(path, "stats")["writes"]
         sent.append({"address": address, "pages": pages, "bytes": pages * 4096})
     return {"servers": sent, "wire": wire}
 

@@ -101,7 +101,7 @@ def print_wire(summary):
 def complain(summary):
     """What is wrong beyond what the guest has said, for standard error."""
     said = []
-    if not summary["init_on_alloc"]:
+    if summary["kernel"] and not summary["init_on_alloc"]:
         said.append("the guest's kernel does not zero pages on allocation (init_on_alloc): not a stock kernel's default, "
                     "and not safe under TCG")
     if summary.get("page_in_us"):
