@@ -77,8 +77,8 @@ class Front:
 
     def __init__(self, path, hello=True):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(path)  # waits while the backlog is full
         self.sock.settimeout(LIMIT_S)
-        self.sock.connect(path)
         self.buffer, self.seq, self.notices = b"", 0, []
         if hello:
             assert self.request(HELLO, struct.pack("<HHIQ", 1, 1, 0, 0)).status == OK
