@@ -39,7 +39,7 @@ static int argument_split(const char *text, struct argument *out, struct rmnic_e
 	const char *equals = strchr(text, '=');
 	size_t len;
 
-	if (strncmp(text, "--", 2))
+	if (strncmp(text, "--", 2) != 0)
 		return rmnic_error_set(err, "unexpected argument '%s' (try --help)", text);
 	text += 2;
 	len = equals ? (size_t)(equals - text) : strlen(text);
@@ -96,12 +96,14 @@ static int arguments_read(const struct rmnic_conf_table *table, int argc, char *
 			  void *values, struct rmnic_error *err)
 {
 	bool *replaced = calloc(table->count, sizeof(*replaced));
-	int ret = replaced ? 0 : rmnic_error_set(err, "out of memory");
+	int ret = 0;
 
+	if (!replaced)
+		return rmnic_error_set(err, "out of memory");
 	for (int i = 1; !ret && i < argc; i++) {
 		const struct rmnic_conf_setting *s;
 		const char *text = "true";
-		struct argument arg;
+		struct argument arg = { 0 };
 
 		ret = argument_split(argv[i], &arg, err);
 		if (ret)
@@ -138,7 +140,7 @@ static enum rmnic_conf_result arguments_scan(const struct rmnic_conf_program *pr
 	*scan = (struct scan){ 0 };
 	for (int i = 1; i < argc; i++) {
 		const struct rmnic_conf_setting *s;
-		struct argument arg;
+		struct argument arg = { 0 };
 
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			rmnic_conf_help(program);

@@ -146,7 +146,7 @@ static int entry_read(const struct rmnic_conf_table *table,
 	for (size_t i = 0; i < table->count; i++) {
 		const struct rmnic_conf_setting *s = &table->settings[i];
 
-		if ((only && s != only) || strcmp(name, rmnic_conf_key(s, key)))
+		if ((only && s != only) || strcmp(name, rmnic_conf_key(s, key)) != 0)
 			continue;
 		if (s->type == RMNIC_CONF_LIST)
 			return list_read(s, entry, path, values, err);

@@ -33,7 +33,7 @@ bool rmnic_size_parse(const char *text, uint64_t *out)
 		shift = 10 * (unsigned int)(unit - size_units + 1);
 		end++;
 	}
-	if (*end && strcasecmp(end, "iB") && strcasecmp(end, "B"))
+	if (*end && strcasecmp(end, "iB") != 0 && strcasecmp(end, "B") != 0)
 		return false;
 	if (shift && value >> (64 - shift))
 		return false;

@@ -93,7 +93,7 @@ static int size_set(const struct rmnic_conf_setting *s, uint64_t *out, const cha
 static int bool_set(bool *out, const char *text, struct rmnic_conf_where where,
 		    struct rmnic_error *err)
 {
-	if (strcmp(text, "true") && strcmp(text, "false"))
+	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 		return rmnic_error_set(err, "%s%s must be true or false, not '%s'", where.prefix,
 				       where.name, text);
 	*out = !strcmp(text, "true");
@@ -140,8 +140,7 @@ static int subnet_check(const char *text, struct rmnic_conf_where where,
 	if (!slash || (size_t)(slash - text) >= sizeof(ip))
 		return rmnic_error_set(err, "%s%s '%s' is not an address with its prefix's length "
 				       "(such as 10.0.0.1/24)", where.prefix, where.name, text);
-	memcpy(ip, text, (size_t)(slash - text));
-	ip[slash - text] = '\0';
+	snprintf(ip, sizeof(ip), "%.*s", (int)(slash - text), text);
 	if (!ipv4_parse(ip, &value) || !number_parse(slash + 1, &bits))
 		return rmnic_error_set(err, "%s%s '%s' is not an IPv4 address with its prefix's "
 				       "length (such as 10.0.0.1/24)", where.prefix, where.name,
@@ -165,7 +164,7 @@ static int address_set(const struct rmnic_conf_setting *s, struct rmnic_conf_add
 	uint64_t number = 0;
 
 	if (len < sizeof(ip))
-		memcpy(ip, text, len);
+		snprintf(ip, sizeof(ip), "%.*s", (int)len, text);
 	if (!ipv4_parse(ip, &value.ip) || !value.ip)
 		return rmnic_error_set(err, "%s%s '%s' is not an IPv4 address (such as 10.0.0.1 or "
 				       "10.0.0.1:7611)", where.prefix, where.name, text);

@@ -25,7 +25,7 @@ static int address_set(const char *path, struct sockaddr_un *out, struct rmnic_e
 	if (strlen(path) >= sizeof(out->sun_path))
 		return rmnic_error_set(err, "%s: the path is too long for a socket (at most %zu "
 				       "bytes)", path, sizeof(out->sun_path) - 1);
-	strcpy(out->sun_path, path);
+	snprintf(out->sun_path, sizeof(out->sun_path), "%s", path);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One request of the control socket: the line, the command, the answer. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/ctl_internal.h"
@@ -10,7 +11,7 @@ static int run_log_level(void *arg, const json_t *request, json_t **result,
 			 struct rmnic_error *err)
 {
 	enum rmnic_log_level level;
-	const char *name;
+	const char *name = "";
 
 	(void)arg;
 	if (json_object_get(request, "level")) {
@@ -52,11 +53,8 @@ static int unknown_command(const struct rmnic_ctl_command *commands, const char 
 	char known[256] = "help log-level";
 	size_t at = strlen(known);
 
-	for (; commands->name && at + 2 + strlen(commands->name) < sizeof(known); commands++) {
-		known[at++] = ' ';
-		strcpy(known + at, commands->name);
-		at += strlen(commands->name);
-	}
+	for (; commands->name && at < sizeof(known); commands++)
+		at += (size_t)snprintf(known + at, sizeof(known) - at, " %s", commands->name);
 	return rmnic_error_set(err, "there is no command '%s' (there are: %s)", name, known);
 }
 
@@ -64,7 +62,7 @@ static int command_run(const struct rmnic_ctl_command *commands, void *arg,
 		       const json_t *request, json_t **result, struct rmnic_error *err)
 {
 	const struct rmnic_ctl_command *command;
-	const char *name;
+	const char *name = "";
 
 	if (!json_is_object(request))
 		return rmnic_error_set(err, "a request is an object: {\"command\": NAME, ...}");

@@ -195,7 +195,7 @@ const char *rmnic_daemon_memory(const struct rmnic_daemon *daemon)
 
 void rmnic_daemon_status(struct rmnic_daemon *daemon, const char *format, ...)
 {
-	char status[sizeof(daemon->status)], text[sizeof(status) + 16];
+	char status[sizeof(daemon->status)] = "", text[sizeof(status) + 16];
 	va_list args;
 
 	va_start(args, format);
@@ -203,7 +203,7 @@ void rmnic_daemon_status(struct rmnic_daemon *daemon, const char *format, ...)
 	va_end(args);
 	if (!strcmp(status, daemon->status))
 		return;
-	strcpy(daemon->status, status);
+	memcpy(daemon->status, status, sizeof(status));
 	snprintf(text, sizeof(text), "STATUS=%s", status);
 	tell(text);
 }

@@ -28,11 +28,13 @@ static _Atomic int log_level = RMNIC_LOG_INFO;
 static bool journal_is_stderr(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	uintmax_t dev, ino;
+	char own[48];
 	struct stat st;
 
-	return stream && sscanf(stream, "%ju:%ju", &dev, &ino) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	if (!stream || fstat(STDERR_FILENO, &st))
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return !strcmp(stream, own);
 }
 
 void rmnic_log_open(const char *program)
