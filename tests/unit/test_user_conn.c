@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "engine/le.h"
+#include "user/peer.h"
 #include "user_rig.h"
 
 /* Bytes of a request; returns how many. */
@@ -98,6 +99,8 @@ static void bytes__two_requests_at_once(void **state)
 	user_rig_run(&rig);
 	assert_int_equal(rig.asked, RMNIC_USER_RESET);
 	assert_int_equal(rmnic_user_conn_events(rig.conn), 0);
+	rmnic_user_conn_ready(rig.conn); /* nobody asked for it */
+	assert_int_equal(rig.asked, RMNIC_USER_RESET);
 	expect_silence(&rig);
 	user_rig_answer(&rig);
 	assert_int_equal(rig.watched, EPOLLIN);
@@ -144,6 +147,7 @@ static void bytes__descriptors_of_the_next(void **state)
 /* USER-1: descriptors that come too late, or too many, are closed and the request refused. */
 static void bytes__stray_descriptors(void **state)
 {
+	const struct rmnic_user_call call = { 0, 16, 0 };
 	uint8_t bytes[64];
 	struct user_rig rig;
 	int fds[40];
@@ -168,7 +172,12 @@ static void bytes__stray_descriptors(void **state)
 	expect_reply(&rig, RMNIC_USER_KICK, 10, RMNIC_USER_S_INVALID);
 	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_KICK, NULL, 0, fds, 17),
 			 RMNIC_USER_S_INVALID);
-	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_KICK, NULL, 0, fds, 40),
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_CALL, &call, sizeof(call), fds, 16),
+			 RMNIC_USER_S_OK);
+	user_rig_drop(&rig);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_CALL, &call, sizeof(call), fds, 17),
+			 RMNIC_USER_S_INVALID);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_CALL, &call, sizeof(call), fds, 40),
 			 RMNIC_USER_S_INVALID);
 	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, fds, 1),
 			 RMNIC_USER_S_INVALID);
@@ -231,11 +240,12 @@ static void bytes__cut_anywhere(void **state)
 /* USER-2: a front end that does not read stops itself, not the backend. */
 static void answers__not_read(void **state)
 {
-	struct rmnic_user_msg m;
-	unsigned int asked = 0, got = 0;
-	uint8_t bytes[64];
+	const size_t each = sizeof(struct rmnic_user_hdr) + sizeof(struct rmnic_stats);
+	uint8_t bytes[64], *answers;
+	unsigned int asked = 0;
 	struct user_rig rig;
 	int small = 1;
+	size_t got = 0;
 
 	(void)state;
 	user_rig_start(&rig);
@@ -249,21 +259,29 @@ static void answers__not_read(void **state)
 	}
 	assert_true(user_rig_send(&rig, bytes, put(bytes, RMNIC_USER_STATS, ++asked, NULL, 0), NULL,
 				  0));
-	user_rig_run(&rig);
+	rmnic_user_conn_ready(rig.conn); /* nobody asked for it */
 	assert_int_equal(rig.requests, 1 + asked - 1);
-	while (got < asked) {
-		uint8_t part[100];
-		ssize_t n = recv(rig.front, part, sizeof(part), MSG_DONTWAIT);
+	answers = malloc(asked * each);
+	while (got < asked * each) {
+		ssize_t n = recv(rig.front, answers + got, 100, MSG_DONTWAIT);
 
-		/* All answers are of one size; bytes are counted, and looked at in part. */
 		assert_true(n > 0);
-		small += (int)n;
-		got = (unsigned int)(small - 1) /
-		      (unsigned int)(sizeof(struct rmnic_user_hdr) + sizeof(struct rmnic_stats));
+		got += (size_t)n;
 		user_rig_run(&rig);
 	}
 	assert_int_equal(rig.watched, EPOLLIN);
-	assert_false(user_rig_read(&rig, &m, user_rig_payload));
+	expect_silence(&rig);
+	for (unsigned int i = 0; i < asked; i++) {
+		struct rmnic_user_hdr hdr;
+		struct rmnic_user_msg m;
+
+		memcpy(&hdr, answers + i * each, sizeof(hdr));
+		assert_null(rmnic_user_hdr_get(&hdr, true, &m));
+		assert_null(rmnic_user_reply_check(&m, answers + i * each + sizeof(hdr),
+						   RMNIC_USER_STATS, i + 1));
+		assert_int_equal(answers[i * each + sizeof(hdr) + 8], 5);
+	}
+	free(answers);
 	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), RMNIC_USER_S_OK);
 	user_rig_stop(&rig);
 }
@@ -318,7 +336,9 @@ static void answers__twice(void **state)
 	(void)state;
 	user_rig_start(&rig);
 	user_rig_set_up(&rig);
+	assert_int_equal(user_rig_ask(&rig, RMNIC_USER_RESET, NULL, 0, NULL, 0), RMNIC_USER_S_OK);
 	rmnic_user_conn_answer(rig.conn, NULL, 0);
+	expect_silence(&rig);
 	user_rig_run(&rig);
 	assert_int_equal(rig.closings, 1);
 	user_rig_stop(&rig);
@@ -438,6 +458,14 @@ static void peer__is_dead(void **state)
 	close(listener);
 }
 
+/* Where the kernel gives no pidfd, what is not known dead counts as alive. */
+static void peer__without_pidfd(void **state)
+{
+	(void)state;
+	assert_true(rmnic_user_peer_dead(&(struct rmnic_user_peer){ 7, -1, true }));
+	assert_false(rmnic_user_peer_dead(&(struct rmnic_user_peer){ 7, -1, false }));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +483,7 @@ int main(void)
 		cmocka_unit_test(owner__peer_ends_before_the_answer),
 		cmocka_unit_test(peer__lives_and_dies),
 		cmocka_unit_test(peer__is_dead),
+		cmocka_unit_test(peer__without_pidfd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

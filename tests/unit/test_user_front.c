@@ -369,7 +369,7 @@ static void ask_all(struct rmnic_user_front *front)
 	struct rmnic_state_shape shape;
 	struct rmnic_stats stats;
 	void *state, *memory;
-	int fds[3];
+	int fds[3], small = 1;
 
 	fds[0] = rmnic_user_memfd("state", device.state_size, &state, &err);
 	assert_true(fds[0] >= 0);
@@ -398,6 +398,14 @@ static void ask_all(struct rmnic_user_front *front)
 						  sizeof(stats), NULL, &err),
 			 RMNIC_USER_S_OK);
 	assert_int_equal(stats.page_in_cmds, 5);
+	/* More than the socket takes at once: the descriptor goes with the first byte alone. */
+	setsockopt(rmnic_user_front_fd(front), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	fds[0] = user_rig_eventfd();
+	assert_int_equal(rmnic_user_front_request(front, RMNIC_USER_LOG, memory,
+						  RMNIC_USER_MAX_PAYLOAD, fds, 1, NULL, 0, NULL,
+						  &err),
+			 RMNIC_USER_S_UNSUPPORTED);
+	close(fds[0]);
 	munmap(state, device.state_size);
 	munmap(memory, 1 << 20);
 }

@@ -250,6 +250,9 @@ static void remove__exactly(void **state)
 	assert_false(maps(&mem, 0x20000, PAGE));
 	assert_true(maps(&mem, 0x10000, PAGE));
 	assert_true(maps(&mem, 0x30000, PAGE));
+	rmnic_guest_memory_remove(&mem, rmnic_guest_memory_find(&mem, 0x30000, 4 * PAGE), &out);
+	rmnic_guest_region_unmap(&out);
+	assert_false(maps(&mem, 0x30000, PAGE));
 	rmnic_guest_memory_clear(&mem);
 	assert_false(maps(&mem, 0x10000, PAGE));
 	close(fd);
@@ -268,6 +271,7 @@ static void map__edges(void **state)
 	assert_int_equal(add(&mem, 0x10000, 4 * PAGE, 0, fd), RMNIC_USER_S_OK);
 	assert_int_equal(add(&mem, 0x14000, 4 * PAGE, 0, fd), RMNIC_USER_S_OK);
 	assert_int_equal(add(&mem, 0 - PAGE, PAGE, 0, fd), RMNIC_USER_S_OK);
+	assert_int_equal(add(&mem, 0 - 3 * PAGE, PAGE, 0, fd), RMNIC_USER_S_OK);
 	for (int round = 0; round < 2; round++) {
 		assert_true(maps(&mem, 0x10000, 4 * PAGE));
 		assert_true(maps(&mem, 0x13fff, 1));
@@ -284,6 +288,7 @@ static void map__edges(void **state)
 		assert_false(maps(&mem, UINT64_MAX, UINT32_MAX));
 		assert_true(maps(&mem, 0 - PAGE, PAGE));
 		assert_false(maps(&mem, 0 - PAGE, PAGE + 1));
+		assert_false(maps(&mem, 0 - 3 * PAGE, 4 * PAGE)); /* it ends at 0x1000 */
 	}
 	rmnic_guest_memory_clear(&mem);
 	close(fd);

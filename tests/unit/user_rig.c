@@ -36,6 +36,19 @@ int user_rig_open_fds(void)
 	return n;
 }
 
+int user_rig_mapped_memfds(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+	int n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "/memfd:") != NULL;
+	fclose(f);
+	return n;
+}
+
 /* --- The owner -------------------------------------------------------------------------------- */
 
 void user_rig_answer(struct user_rig *rig)
@@ -216,6 +229,7 @@ void user_rig_start(struct user_rig *rig)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->open_fds = user_rig_open_fds();
+	rig->memfds = user_rig_mapped_memfds();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	rig->front = pair[0];
 	start(rig, pair[1]);
@@ -225,6 +239,7 @@ void user_rig_start_on(struct user_rig *rig, int fd)
 {
 	memset(rig, 0, sizeof(*rig));
 	rig->open_fds = user_rig_open_fds() - 1;
+	rig->memfds = user_rig_mapped_memfds();
 	rig->front = -1;
 	start(rig, fd);
 }
@@ -246,6 +261,7 @@ void user_rig_stop(struct user_rig *rig)
 	user_rig_hang_up(rig);
 	user_rig_drop(rig);
 	assert_int_equal(user_rig_open_fds(), rig->open_fds);
+	assert_int_equal(user_rig_mapped_memfds(), rig->memfds);
 }
 
 void user_rig_run(struct user_rig *rig)

@@ -19,6 +19,7 @@ struct user_rig {
 	uint64_t refused[RMNIC_USER_S_COUNT];
 	uint32_t seq;
 	int open_fds; /* of the process, before all */
+	int memfds;   /* mapped by it, before all */
 
 	/* How the owner behaves. */
 	bool hold;           /* it does not answer yet */
@@ -48,7 +49,7 @@ struct user_rig {
 /* A rig on a socket pair; or on fd, which was accepted. */
 void user_rig_start(struct user_rig *rig);
 void user_rig_start_on(struct user_rig *rig, int fd);
-/* Ends everything, and fails if a file descriptor was left open. */
+/* Ends everything, and fails if a descriptor was left open or a memfd mapped. */
 void user_rig_stop(struct user_rig *rig);
 
 /* The front end's side. */
@@ -80,5 +81,6 @@ int user_rig_eventfd(void);
 void user_rig_hello(struct user_rig *rig);
 void user_rig_set_up(struct user_rig *rig);
 int user_rig_open_fds(void);
+int user_rig_mapped_memfds(void);
 
 #endif /* USER_RIG_H */
