@@ -395,8 +395,8 @@ bool rmnic_mem_idle(struct rmnic_memstore *ms)
 			return true;
 		if (++ms->scan == ms->cfg.max_slabs)
 			ms->scan = 0;
-		if (!ms->dying)
-			return false;
+		if (!ms->dying) /* its memory may be too much now */
+			return ms->cfg.discard != NULL;
 	}
 	return true;
 }

@@ -96,7 +96,11 @@ void memd_memory_discard(struct memd_memory *m, uint32_t granule, bool keep)
 			rmnic_log_limited(RMNIC_LOG_WARN, "memory could not be given back: %s",
 					  strerror(errno));
 	} else if (m->pages != MEMD_PAGES_HUGE) {
+		/* Locked pages are not given away; and they are locked again when they are used. */
+		munlock(m->base + offset, GRANULE);
 		madvise(m->base + offset, GRANULE, MADV_DONTNEED);
+		if (m->locked && mlock2(m->base + offset, GRANULE, MLOCK_ONFAULT))
+			m->locked = false;
 	}
 }
 

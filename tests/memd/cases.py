@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a memory server promises, seen over a network."""
+import pathlib
+import re
+import time
+
+import rig
+from rig import MIB_PAGES, Net, check, until
+
+LOST, UNKNOWN_SLAB, DENIED = "0x301", 7, 14
+
+
+def _integrity(scratch, mtu, path):
+    with Net(scratch, mtu) as net:
+        memd = net.memd("--memory", "40M")
+        with net.client([memd]) as c:
+            c.ready()
+            for seed in 1, 2:
+                c.ok(f"out 0 {32 * MIB_PAGES} {seed}")
+                c.ok(f"in 0 {32 * MIB_PAGES} {seed}")
+            check(f"mtu={path}" in c.ok("peers"), c.ok("peers"))
+        stats = memd.ctl("stats")
+        check(stats["stored_pages"] and stats["fills"] and not stats["crc_errors"], stats)
+        memd.stop()
+
+
+def pages_at_mtu_9000(scratch):
+    _integrity(scratch, 9000, 4222)
+
+
+def pages_in_segments_at_mtu_1500(scratch):
+    _integrity(scratch, 1500, 1500)
+
+
+def a_full_server_says_how_much_there_is(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M")
+        with net.client([memd]) as c:
+            c.ok(f"wait no-space {rig.LIMIT * 1000}")
+            check(c.status()["reserved"] == str(16 * MIB_PAGES), c.status())
+            # Everything that is promised can be written.
+            c.ok(f"out 0 {16 * MIB_PAGES} 1")
+            c.ok(f"in 0 {16 * MIB_PAGES} 1")
+            # More memory, and the rest finds its place.
+            memd.ctl("memory", "32M")
+            c.ready()
+            c.ok(f"out 0 {32 * MIB_PAGES} 2")
+            c.ok(f"in 0 {32 * MIB_PAGES} 2")
+
+
+def the_next_server_is_used(scratch):
+    with Net(scratch) as net:
+        servers = [net.memd("--memory", "16M"), net.memd("--memory", "24M")]
+        with net.client(servers) as c:
+            c.ready()
+            c.ok(f"out 0 {32 * MIB_PAGES} 1")
+            c.ok(f"in 0 {32 * MIB_PAGES} 1")
+            slabs = [len(m.ctl("slabs")) for m in servers]
+            check(sum(slabs) == 32 and slabs[0] <= 16 and slabs[1] <= 24, slabs)
+            c.ok("release")
+            c.ok(f"wait released {rig.LIMIT * 1000}")
+            until(lambda: not any(m.stat("promised_bytes") for m in servers), "all is free again")
+
+
+def memory_grows_and_shrinks_under_use(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "96M", "--memory-max", "256M")
+        with net.client([memd], pages=64 * MIB_PAGES) as c, \
+             net.client([memd], device=0xd2, pages=24 * MIB_PAGES) as other:
+            other.ready()
+            other.ok(f"out 0 {24 * MIB_PAGES} 9")
+            c.ready()
+            refusal = memd.ctl("memory", "80M", ok=False)
+            check("80M is less than the 88M promised" in refusal, refusal)
+            other.ok("release")
+            other.ok(f"wait released {rig.LIMIT * 1000}")
+            until(lambda: memd.stat("promised_bytes") == 64 << 20, "the other device's slabs are free")
+            for seed, size in enumerate(["65M", "256M", "64M", "128M", "72M", "64M"]):
+                c.tell(f"out 0 {64 * MIB_PAGES} {seed}")  # while it changes
+                memd.ctl("memory", size)
+                check(c.answer().startswith("ok"), "page-outs go on")
+                c.ok(f"in 0 {64 * MIB_PAGES} {seed}")
+            until(lambda: memd.ctl("memory")["pool"] < 72 << 20, "the pool is as small as it was asked to be")
+            refusal = memd.ctl("memory", "257M", ok=False)
+            check("memory-max" in refusal, refusal)
+
+
+def what_is_free_goes_back_to_the_system(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "128M")
+        empty = memd.rss_mib()
+        with net.client([memd], pages=96 * MIB_PAGES) as c:
+            c.ready()
+            c.ok(f"out 0 {96 * MIB_PAGES} 1")
+            full = memd.rss_mib()
+            check(full > empty + 70, f"{empty} MiB empty, {full} MiB full")
+            c.ok(f"free 0 {48 * MIB_PAGES}")
+            # What is promised stays where it is: only the pages are of use again.
+            stored = memd.stat("stored_pages")
+            c.ok(f"out 0 {MIB_PAGES} 2")
+            check(memd.stat("stored_pages") < stored, "freed pages are free")
+            c.ok("release")
+            c.ok(f"wait released {rig.LIMIT * 1000}")
+            until(lambda: memd.rss_mib() < full - 60, "the memory of a device that is gone is given back")
+
+
+def _empty_after(scratch, death):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "40M")
+        with net.client([memd]) as c:
+            c.ready()
+            c.ok("out 0 1000 1")
+            uuid = memd.ctl("status")["uuid"]
+            death(memd)
+            memd.start()
+            check(memd.ctl("status")["uuid"] == uuid, "the server has the name it had")
+            # Neither zeros nor anything else is made up.
+            said = c.ask("in 0 1000 1")
+            check(said == f"failed good=0 wrong=0 failed=1000 status={LOST}", said)
+            c.ready()
+            check(int(c.status()["slabs_lost"]) == 32, c.status())
+            c.ok("out 0 1000 2")
+            c.ok("in 0 1000 2")
+
+
+def a_restarted_server_is_empty_and_known_to_be(scratch):
+    _empty_after(scratch, lambda memd: memd.stop())
+
+
+def a_killed_server_too(scratch):
+    _empty_after(scratch, lambda memd: memd.kill())
+
+
+def _refused(client):
+    """What the client says of the server when that has refused it."""
+    def asked():
+        client.ask("wait ready 100")
+        peers = client.ok("peers")
+        return peers if "0:refused" in peers else None
+    return until(asked, "the server refuses")
+
+
+def one_device_cannot_see_another(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "64M")
+        with net.client([memd], device=0xd1, pages=8 * MIB_PAGES) as a, \
+             net.client([memd], device=0xd2, pages=8 * MIB_PAGES) as b, \
+             net.client([memd], device=0xd1, token=0x12, pages=8 * MIB_PAGES) as thief:
+            a.ready()
+            b.ready()
+            a.ok("out 0 500 1")
+            b.ok("out 0 500 2")
+            slabs = memd.ctl("slabs")
+            check(len(slabs) == 16, slabs)
+            mine = [s for s in slabs if s["device"].startswith("d1")]
+            for slab in mine:
+                said = b.ok(f"steal 0x{slab['handle']} {slab['slab'] * 256}")
+                check(said == f"ok status={UNKNOWN_SLAB}", said)
+            # Nor with the other's name: that takes its token.
+            check(f"refused={DENIED}" in _refused(thief), thief.ok("peers"))
+            check("another token" in memd.said(), memd.said())
+            b.ok("release")
+            b.ok(f"wait released {rig.LIMIT * 1000}")
+            a.ok("in 0 500 1")
+
+
+def another_version_is_refused_on_both_sides(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M")
+        with net.client([memd], version=9, pages=MIB_PAGES) as c:
+            check("speaks=1-1" in _refused(c), c.ok("peers"))
+        until(lambda: "10.9.0.1 refused: it speaks RMP versions 9 to 9, this server 1 to 1" in memd.said(),
+              "the server says whom it refused")
+        check(memd.stat("versions_refused") >= 1, "it is counted")
+
+
+def idle_costs_nothing(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M")
+        with net.client([memd], pages=MIB_PAGES) as c:
+            c.ready()
+            c.ok("out 0 256 1")
+            before, start = memd.cpu_seconds(), time.monotonic()
+            time.sleep(10)  # the event that is waited for is that nothing happens
+            used, passed = memd.cpu_seconds() - before, time.monotonic() - start
+            check(used / passed < 0.01, f"{used:.2f} s in {passed:.1f} s")
+            c.ok("in 0 256 1")
+
+
+def a_silent_device_loses_its_lease(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M", "--lease", "2", "--max-devices", "4")
+        with net.client([memd], pages=MIB_PAGES) as c:
+            c.ready()
+            c.ok("out 0 256 1")
+            c.ask("wait fenced 5000")  # it only waits: its lease is renewed
+            c.ok("in 0 256 1")
+        until(lambda: not memd.stat("slabs"), "the slabs of a device that is gone are released")
+        check("not heard of for too long" in memd.said(), memd.said())
+
+
+def settings_that_make_no_sense(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M", ok=False)
+        for args, text in (
+                (["--udp-port", "70000"], "udp-port"), (["--memory", "lots"], "memory"),
+                (["--lcores", "2"], "one lcore serves all devices"),
+                (["--slab-size", "32M"], "less than one slab"),
+                (["--memory-max", "8M"], "memory-max is less than memory"),
+                (["--port", "nosuch0"], "nosuch0"), (["--uuid", "x"], "uuid")):
+            said = memd.refused(*args)
+            check(text in said and len(said.splitlines()) < 12, f"{args}: {said}")
+
+
+def two_servers_do_not_share_a_name(scratch):
+    file = pathlib.Path(scratch) / "one.uuid"
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "16M", "--uuid-file", file)
+        twin = net.memd("--memory", "16M", "--uuid-file", file, ok=False)
+        said = twin.refused()
+        check("another server has this uuid" in said, said)
+        memd.stop()
+        twin.start()
+        check(twin.ctl("status")["uuid"] == file.read_text().strip(), "the name is kept in the file")
+        twin.stop()
+        file.write_text("nonsense\n")
+        check("it has no uuid in it" in twin.refused(), "a file with something else")
+
+
+def figures_for_others(scratch):
+    with Net(scratch) as net:
+        metrics = pathlib.Path(scratch) / "metrics"
+        memd = net.memd("--memory", "16M", "--metrics-file", metrics, "--metrics-interval-ms", "100")
+        with net.client([memd], pages=MIB_PAGES) as c:
+            c.ready()
+            c.ok("out 0 256 1")
+            wanted = re.compile(r"^rmnic_memd_writes_total \d*[1-9]\d*$", re.M)
+            until(lambda: wanted.search(metrics.read_text()), "the metrics file counts the pages")
+            path = next(memd.dir.rglob("dpdk_telemetry.v2"), None)
+            if path:
+                told = rig.datagram(path, "/rmnic/memd/stats")["/rmnic/memd/stats"]
+                check(told["writes"] == memd.stat("writes"), told)
+            else:
+                check("telemetry" in memd.said(), "without telemetry it says so")
+        memd.stop()
+        check(not metrics.exists(), "figures of a server that is gone are no figures")
+
+
+CASES = [pages_at_mtu_9000, pages_in_segments_at_mtu_1500, a_full_server_says_how_much_there_is,
+         the_next_server_is_used, memory_grows_and_shrinks_under_use,
+         what_is_free_goes_back_to_the_system, a_restarted_server_is_empty_and_known_to_be,
+         a_killed_server_too, one_device_cannot_see_another, another_version_is_refused_on_both_sides,
+         idle_costs_nothing, a_silent_device_loses_its_lease, settings_that_make_no_sense,
+         two_servers_do_not_share_a_name, figures_for_others]
