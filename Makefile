@@ -52,10 +52,14 @@ backend: ## rmnicd, rmnic-memd, rmnicctl, rmnic-bench, under build/host-backend
 install: ## install the driver for the running kernel (in the guest)
 	@$(MAKE) -C guest-driver install
 
+install-host: ## install rmnicd, rmnic-memd, rmnicctl, their units and configurations; PREFIX= DESTDIR=
+	@scripts/setup base backend
+	@$(MAKE) -s -f host-backend/Makefile install
+
 clean: ## remove all that was built
 	rm -rf build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run shell test check sim unit lint fuzz qemu driver backend install clean help
+.PHONY: run shell test check sim unit lint fuzz qemu driver backend install install-host clean help

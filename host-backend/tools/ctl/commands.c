@@ -34,7 +34,7 @@ static json_t *request_server(const char *name, int argc, char *const *argv,
 {
 	struct rmnic_conf_server server;
 
-	if (argc != 2 || (strcmp(argv[0], "add") && strcmp(argv[0], "remove"))) {
+	if (argc != 2 || (strcmp(argv[0], "add") != 0 && strcmp(argv[0], "remove") != 0)) {
 		rmnic_error_set(err, "server wants: add|remove ADDRESS[:PORT][,label=TEXT]"
 				"[,uuid=UUID]");
 		return NULL;
