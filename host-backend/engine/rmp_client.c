@@ -7,7 +7,9 @@
 
 #define OWNER(t, type, member) ((type *)(void *)((uint8_t *)(t) - offsetof(type, member)))
 #define TIMERS_A_POLL 64
-#define LOST_ATTEMPTS 4   /* unheard of all the while: the session is in doubt */
+#define LOST_ATTEMPTS 4   /* unheard of all the while, and for LOST_NS: the session is in doubt */
+/* A server that shares its CPU with others may get no turn for so long. */
+#define LOST_NS UINT64_C(100000000)
 #define HOLE_ATTEMPTS 6   /* of a page, while small answers come: the MTU is in doubt */
 
 /* --- Creation ------------------------------------------------------------------------------- */
@@ -447,7 +449,8 @@ static void silence(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uin
 		p->shrunk = now;
 	}
 	rmnic_call_send(c, call);
-	if (call->attempt > LOST_ATTEMPTS && p->heard < call->first_sent)
+	if (call->attempt > LOST_ATTEMPTS && p->heard < call->first_sent &&
+	    now - call->first_sent > LOST_NS)
 		rmnic_peer_lost(c, p);
 	else if (call->attempt > HOLE_ATTEMPTS && cost_of(call))
 		rmnic_peer_reprobe(c, p);
