@@ -7,6 +7,13 @@ run: ## boot a guest, page it to remote memory, verify, print; REMOTE=0 GUEST_KE
 	@scripts/setup base backend driver guest qemu
 	@scripts/run
 
+test-debug-kernel: ## the driver's tests in a kernel with KASAN, lockdep, kmemleak, ...; KERNEL=6.1|6.12; an hour
+	@scripts/setup base driver guest qemu kselftest debug-kernel
+	@scripts/qemu-build
+	@scripts/debug-kernel $(or $(KERNEL),6.1)
+	@$(MAKE) driver
+	@tests/kselftest/run $(or $(KERNEL),6.1)-debug
+
 shell: ## the same guest with a shell (exit or ^A x leaves it); REMOTE=0 GUEST_KERNEL= RAM= SMP=
 	@scripts/setup base backend driver guest qemu
 	@scripts/shell
@@ -62,4 +69,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: run shell test check sim unit lint fuzz qemu driver backend install install-host clean help
+.PHONY: test-debug-kernel run shell test check sim unit lint fuzz qemu driver backend install install-host clean help

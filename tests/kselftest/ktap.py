@@ -12,7 +12,7 @@ RUNNING = re.compile(r"^#\s+RUN\s+(\S+)")
 # What no test may leave in the kernel's log.
 COMPLAINT = re.compile(
     r"WARNING: |BUG: |Oops|general protection|Call Trace:|soft lockup|hard LOCKUP|rcu:.*stall|"
-    r"blocked for more than|KASAN|UBSAN|refcount_t|list_(add|del) corruption|Bad page state")
+    r"blocked for more than|KASAN|kmemleak: \d+ new|DMA-API: |UBSAN|refcount_t|list_(add|del) corruption|Bad page state")
 
 
 class Program:

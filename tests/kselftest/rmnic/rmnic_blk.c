@@ -66,7 +66,7 @@ static int read_area(int fd, uint8_t *buf, size_t len)
 }
 
 /* CMD-5 */
-TEST_F(blk, never_written_reads_zeros)
+TEST_F_TIMEOUT(blk, never_written_reads_zeros, RMNIC_TEST_SECONDS)
 {
 	uint64_t unwritten = rmnic_test_stat_now("pages_in_unwritten");
 
@@ -77,7 +77,7 @@ TEST_F(blk, never_written_reads_zeros)
 }
 
 /* CMD-6, CMD-10: each transfer size up to 2 MiB, in whole and in list form. */
-TEST_F(blk, every_size_comes_back)
+TEST_F_TIMEOUT(blk, every_size_comes_back, RMNIC_TEST_SECONDS)
 {
 	size_t len;
 	unsigned int gen = 1;
@@ -97,7 +97,7 @@ TEST_F(blk, every_size_comes_back)
 }
 
 /* CMD-10: a buffer that is no whole page is refused or bounced by the kernel, never torn. */
-TEST_F(blk, unaligned_buffers_come_back_or_are_refused)
+TEST_F_TIMEOUT(blk, unaligned_buffers_come_back_or_are_refused, RMNIC_TEST_SECONDS)
 {
 	const size_t shifts[] = { 512, 1024, 2048, 3584 };
 	const size_t len = 64 * RMNIC_TEST_PAGE;
@@ -119,7 +119,7 @@ TEST_F(blk, unaligned_buffers_come_back_or_are_refused)
 }
 
 /* REG CAPACITY is the disk's size: its last page can be used, the one after it cannot. */
-TEST_F(blk, the_end_of_the_disk_is_the_end)
+TEST_F_TIMEOUT(blk, the_end_of_the_disk_is_the_end, RMNIC_TEST_SECONDS)
 {
 	uint64_t last = self->bytes - RMNIC_TEST_PAGE;
 	uint64_t range[2] = { last, RMNIC_TEST_PAGE };
@@ -136,7 +136,7 @@ TEST_F(blk, the_end_of_the_disk_is_the_end)
 }
 
 /* CMD-15: discard gives pages back, and only those. */
-TEST_F(blk, discard_frees_on_the_device)
+TEST_F_TIMEOUT(blk, discard_frees_on_the_device, RMNIC_TEST_SECONDS)
 {
 	uint64_t range[2] = { MIB, 2 * MIB }, freed, stored;
 	const size_t first = MIB / RMNIC_TEST_PAGE, n = 2 * MIB / RMNIC_TEST_PAGE;
@@ -155,7 +155,7 @@ TEST_F(blk, discard_frees_on_the_device)
 }
 
 /* ZERO: the blocks read as zeros and hold no store. */
-TEST_F(blk, zeroout_zeroes_on_the_device)
+TEST_F_TIMEOUT(blk, zeroout_zeroes_on_the_device, RMNIC_TEST_SECONDS)
 {
 	uint64_t range[2] = { MIB, MIB }, zeroed, stored;
 
@@ -172,7 +172,7 @@ TEST_F(blk, zeroout_zeroes_on_the_device)
 }
 
 /* CMD-14 */
-TEST_F(blk, fsync_reaches_the_device)
+TEST_F_TIMEOUT(blk, fsync_reaches_the_device, RMNIC_TEST_SECONDS)
 {
 	uint64_t flushes = rmnic_test_stat_now("flush_cmds");
 
@@ -183,7 +183,7 @@ TEST_F(blk, fsync_reaches_the_device)
 }
 
 /* CMD-3, DRV-3: one lost page of a large read fails the read from there on, not before. */
-TEST_F(blk, a_lost_page_is_eio_for_its_reader_alone)
+TEST_F_TIMEOUT(blk, a_lost_page_is_eio_for_its_reader_alone, RMNIC_TEST_SECONDS)
 {
 	const size_t lost = 100, n = 256;
 	ssize_t got;
@@ -215,7 +215,7 @@ TEST_F(blk, a_lost_page_is_eio_for_its_reader_alone)
 }
 
 /* A page-out that is refused for good is EIO or ENOSPC for its writer; what was there stays. */
-TEST_F(blk, a_failed_write_is_an_error_for_its_writer_alone)
+TEST_F_TIMEOUT(blk, a_failed_write_is_an_error_for_its_writer_alone, RMNIC_TEST_SECONDS)
 {
 	const size_t bad = 33;
 	ssize_t put;

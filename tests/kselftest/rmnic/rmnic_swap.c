@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(swap)
 }
 
 /* CMD-6: what went out comes back, and the device counted each page both ways. */
-TEST_F(swap, pages_out_and_in_are_verified)
+TEST_F_TIMEOUT(swap, pages_out_and_in_are_verified, RMNIC_TEST_SECONDS)
 {
 	uint64_t out = rmnic_test_stat_now("pages_out"), in = rmnic_test_stat_now("pages_in");
 
@@ -64,7 +64,7 @@ TEST_F(swap, pages_out_and_in_are_verified)
 }
 
 /* CMD-1: a slot is freed and written again and again; the free never overtakes the write. */
-TEST_F(swap, a_slot_used_again_holds_the_new_page)
+TEST_F_TIMEOUT(swap, a_slot_used_again_holds_the_new_page, RMNIC_TEST_SECONDS)
 {
 	const size_t pages = 512;
 	unsigned int gen;
@@ -85,7 +85,7 @@ TEST_F(swap, a_slot_used_again_holds_the_new_page)
 }
 
 /* CMD-15, RULES L6: memory that is given back is given back on the device, without a swapoff. */
-TEST_F(swap, freed_slots_are_freed_on_the_device)
+TEST_F_TIMEOUT(swap, freed_slots_are_freed_on_the_device, RMNIC_TEST_SECONDS)
 {
 	uint64_t freed = rmnic_test_stat_now("pages_freed"), stored;
 	double end;
@@ -111,7 +111,7 @@ TEST_F(swap, freed_slots_are_freed_on_the_device)
 }
 
 /* One word over and over is a page like any other to the guest, and takes no store. */
-TEST_F(swap, same_filled_pages_take_no_store)
+TEST_F_TIMEOUT(swap, same_filled_pages_take_no_store, RMNIC_TEST_SECONDS)
 {
 	uint64_t same = rmnic_test_stat_now("pages_same_filled");
 	uint64_t stored = rmnic_test_stat_now("pages_stored"), *word = (uint64_t *)self->mem;
@@ -141,7 +141,7 @@ static int fork_child(uint8_t *mem, unsigned int who)
 }
 
 /* Pages on the device shared by five processes, each of which then changes half of them. */
-TEST_F_TIMEOUT(swap, fork_shares_swapped_pages, 60)
+TEST_F_TIMEOUT(swap, fork_shares_swapped_pages, RMNIC_TEST_SECONDS)
 {
 	pid_t child[4];
 	unsigned int i;
@@ -178,7 +178,7 @@ static uint64_t vmstat(const char *name)
 }
 
 /* RULES L7: a folio of 2 MiB leaves as one piece, in commands of many pages. */
-TEST_F(swap, huge_pages_leave_whole)
+TEST_F_TIMEOUT(swap, huge_pages_leave_whole, RMNIC_TEST_SECONDS)
 {
 	const size_t huge = 4, pages = huge * HUGE / RMNIC_TEST_PAGE;
 	uint64_t whole = vmstat("thp_swpout"), cmds, out;
@@ -243,7 +243,7 @@ static int bus_child(uint8_t *mem, size_t expected)
  * CMD-8, DRV-3, DRV-6, RULES L2: a page that is lost is a SIGBUS for the one who reads it, for that page
  * alone: its neighbours in the same cluster and other processes read on.
  */
-TEST_F_TIMEOUT(swap, a_lost_page_is_sigbus_for_its_reader_alone, 60)
+TEST_F_TIMEOUT(swap, a_lost_page_is_sigbus_for_its_reader_alone, RMNIC_TEST_SECONDS)
 {
 	const size_t lost = PAGES / 2 + 3;
 	uint8_t *other;
