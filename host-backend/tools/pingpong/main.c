@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "common/conf_net.h"
@@ -158,6 +159,7 @@ static int server_run(struct run *r)
 						    .store = r->store, .store_len = r->store_len,
 						    .stop = &stop };
 	rmnic_log_info("answering on UDP port %u", r->server.port);
+	sd_notify(0, "READY=1");
 	if (rmnic_eal_launch(LCORE, serve, r, &r->err))
 		return -1;
 	rmnic_eal_join(LCORE);

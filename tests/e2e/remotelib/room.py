@@ -13,13 +13,16 @@ def disk(scratch, mib):
 
 
 def full_server(_scratch):
-    """A server with room for one slab: what it cannot take goes to the next one."""
-    with Fleet(2, "e2e-full-fleet", memory=["64M", "512M"]) as fleet:
-        with GuestRun("e2e-full", fleet.socket) as guest:
-            guest.until("random read")
+    """A server that is full is passed over: what it cannot take goes to the next one."""
+    with Fleet(2, "e2e-full-fleet", memory=["128M", "512M"]) as fleet:
+        with GuestRun("e2e-full", fleet.socket, size=640) as guest:
+            guest.until("fill")
             held = [len(server.ask("slabs")) for server in fleet.servers]
-            print("slabs:", held)
-            assert 0 < held[0] <= 1 and held[1] >= 3, held
+            free = [server.ask("memory")["free"] for server in fleet.servers]
+            print("slabs:", held, "free:", free)
+            # Both are full to the last slab, and the small one was long before the other.
+            assert held == [2, 8], held
+            assert max(free) < 64 << 20, free
             guest.ended()
             guest.result()
 
