@@ -292,6 +292,18 @@ static void request__every_field(void **state)
 	}
 }
 
+static void region__larger_than_any_file(void **state)
+{
+	struct user_vector v = *vector("mem-add");
+	struct rmnic_user_region *r = (void *)(v.bytes + sizeof(struct rmnic_user_hdr));
+
+	(void)state;
+	*r = (struct rmnic_user_region){ .size = INT64_MAX - 4095ull };
+	assert_int_equal(check_request(&v), RMNIC_USER_S_OK);
+	r->size += 4096;
+	assert_int_equal(check_request(&v), RMNIC_USER_S_INVALID);
+}
+
 static void device__strings_and_uuid(void **state)
 {
 	struct user_vector v = *vector("device");
@@ -479,6 +491,7 @@ int main(void)
 		cmocka_unit_test(request__length_and_fds),
 		cmocka_unit_test(request__unknown_type),
 		cmocka_unit_test(request__every_field),
+		cmocka_unit_test(region__larger_than_any_file),
 		cmocka_unit_test(device__strings_and_uuid),
 		cmocka_unit_test(device__largest),
 		cmocka_unit_test(reply__to_another_request),

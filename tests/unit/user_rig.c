@@ -320,16 +320,43 @@ bool user_rig_read(struct user_rig *rig, struct rmnic_user_msg *msg, void *paylo
 	return true;
 }
 
+size_t user_rig_put(uint8_t *out, uint16_t type, uint32_t seq, const void *payload, uint32_t size)
+{
+	const struct rmnic_user_msg m = { .type = type, .size = size, .seq = seq };
+	struct rmnic_user_hdr hdr;
+
+	rmnic_user_hdr_put(&hdr, &m);
+	memcpy(out, &hdr, sizeof(hdr));
+	if (size)
+		memcpy(out + sizeof(hdr), payload, size);
+	return sizeof(hdr) + size;
+}
+
+void user_rig_expect(struct user_rig *rig, uint16_t type, uint32_t seq, uint16_t status)
+{
+	struct rmnic_user_msg m;
+
+	assert_true(user_rig_read(rig, &m, user_rig_payload));
+	assert_int_equal(m.type, type);
+	assert_int_equal(m.seq, seq);
+	assert_int_equal(m.status, status);
+}
+
+void user_rig_expect_silence(struct user_rig *rig)
+{
+	struct rmnic_user_msg m;
+
+	assert_false(user_rig_read(rig, &m, user_rig_payload));
+}
+
 int user_rig_ask(struct user_rig *rig, uint16_t type, const void *payload, uint32_t size,
 		 const int *fds, unsigned int nfds)
 {
-	struct rmnic_user_msg msg = { .type = type, .size = size, .seq = ++rig->seq };
 	uint8_t out[sizeof(struct rmnic_user_hdr) + RMNIC_USER_MAX_PAYLOAD];
+	size_t len = user_rig_put(out, type, ++rig->seq, payload, size);
+	struct rmnic_user_msg msg;
 
-	rmnic_user_hdr_put((struct rmnic_user_hdr *)out, &msg);
-	if (size)
-		memcpy(out + sizeof(struct rmnic_user_hdr), payload, size);
-	assert_true(user_rig_send(rig, out, sizeof(struct rmnic_user_hdr) + size, fds, nfds));
+	assert_true(user_rig_send(rig, out, len, fds, nfds));
 	user_rig_run(rig);
 	if (!user_rig_read(rig, &msg, user_rig_payload))
 		return rig->conn ? -1 : -2;

@@ -61,6 +61,12 @@ bool user_rig_read(struct user_rig *rig, struct rmnic_user_msg *msg, void *paylo
 /* A whole request; what it is answered with, or -1: nothing yet, -2: the connection ended. */
 int user_rig_ask(struct user_rig *rig, uint16_t type, const void *payload, uint32_t size,
 		 const int *fds, unsigned int nfds);
+/* The bytes of a request; returns how many. */
+size_t user_rig_put(uint8_t *out, uint16_t type, uint32_t seq, const void *payload,
+		    uint32_t size);
+/* The next message of the backend is there and is this reply; or there is none. */
+void user_rig_expect(struct user_rig *rig, uint16_t type, uint32_t seq, uint16_t status);
+void user_rig_expect_silence(struct user_rig *rig);
 /* The text of the last refusal that user_rig_ask() read. */
 extern char user_rig_text[RMNIC_USER_TEXT_MAX];
 extern uint8_t user_rig_payload[RMNIC_USER_MAX_PAYLOAD];
