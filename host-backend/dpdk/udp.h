@@ -30,6 +30,7 @@ struct rmnic_udp_config {
 
 struct rmnic_udp_counters {
 	uint64_t rx, tx, rx_bytes, tx_bytes;
+	uint64_t tx_in_place; /* of tx: with a piece of a page that was not copied */
 	uint64_t tx_full;     /* the port took no more */
 	uint64_t tx_long;     /* longer than the port's MTU, or without a route to it */
 	uint64_t link_down;   /* not sent, or dropped before it was */

@@ -284,6 +284,7 @@ bool rmnic_udp_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to
 	}
 	t.port->tx[t.port->ntx++] = m;
 	udp->count.tx++;
+	udp->count.tx_in_place += place;
 	udp->count.tx_bytes += tx->head_len + data_len;
 	/* A copy was made: the page is not looked at any more. */
 	if (!place && tx->data && tx->release)

@@ -17,7 +17,8 @@ def whole_pages_at_mtu_9000():
         echo = net.echo()
         got = net.exchange("--size", "4158", "--count", "3000")
         # Pages were sent from where they lie, and each was given back once.
-        check(got["multi_segs"] and got["held"] == got["released"] >= 3000, got)
+        check(got["multi_segs"] and got["held"] == got["released"] == got["tx_in_place"] >= 3000,
+              got)
         check(stopped(echo)["mtu"] == 5000, "the MTU that is of use")
 
 
@@ -115,6 +116,16 @@ def arp_is_asked_again_until_somebody_answers():
         check(ping.finish() == 0, ping.said())
         check(ping.result()["no_neighbour"] > 0, "there was somebody")
         stopped(echo)
+
+
+def arp_is_asked_again_by_a_timer():
+    with Net() as net:
+        # One datagram, and nobody who sends it again.
+        ping = net.ping("--count", "1", "--timeout-s", "3600", "--retry-ms", "3600000")
+        with net_b_wire(net) as questions:
+            check(questions.wait(LIMIT) == 0, "it did not ask three times")
+        ping.stop()
+        check(ping.result()["no_neighbour"] == 1, ping.said())
 
 
 def net_b_wire(net):
@@ -396,9 +407,11 @@ CASES = [
     whole_pages_at_mtu_9000, mtu_1500_to_the_last_byte, a_smaller_mtu_than_the_interface_s,
     nothing_but_a_header, two_lcores_hand_over, processes_side_by_side,
     it_answers_arp_where_nobody_else_does, it_announces_itself,
-    arp_is_asked_again_until_somebody_answers, a_gateway_leads_to_other_networks,
+    arp_is_asked_again_until_somebody_answers, arp_is_asked_again_by_a_timer,
+    a_gateway_leads_to_other_networks,
     an_address_that_another_machine_has, shared_with_the_kernel,
-    a_dead_process_s_rule_is_replaced, without_the_rule_it_says_so, link_down_and_up, a_down_link_costs_no_cpu,
+    a_dead_process_s_rule_is_replaced, without_the_rule_it_says_so, link_down_and_up,
+    a_down_link_costs_no_cpu,
     garbage_is_counted_and_not_answered, checksums_and_congestion_marks, noise,
     idle_costs_less_than_one_percent, it_wakes_up_from_idle, pingpong_at_both_mtus,
     pingpong_over_memif, nobody_answers, wrong_arguments,

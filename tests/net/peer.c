@@ -31,7 +31,6 @@
 
 #define MAX_LCORES 8
 #define MAX_SIZE   9000
-#define RETRY_NS   20000000ull
 #define HEAD       16
 
 struct worker {
@@ -51,15 +50,15 @@ struct worker {
 static struct {
 	bool ping;
 	struct rmnic_addr to;
-	uint64_t count, size, gap_ns, timeout_ns;
+	uint64_t count, size, gap_ns, retry_ns, timeout_ns;
 	unsigned int lcores;
 	uint16_t udp_port, to_port;
 	int poll;
 	bool huge;
 	uint32_t memory;
 	const char *cpus;
-} opt = { .count = 1000, .size = 1000, .timeout_ns = 20000000000ull, .lcores = 1, .udp_port = 7700,
-	  .to_port = 7700, .memory = 64 };
+} opt = { .count = 1000, .size = 1000, .retry_ns = 20000000, .timeout_ns = 20000000000ull,
+	  .lcores = 1, .udp_port = 7700, .to_port = 7700, .memory = 64 };
 
 static struct rmnic_port *ports[RMNIC_UDP_MAX_PORTS];
 static uint16_t nports;
@@ -146,7 +145,7 @@ static bool ping_step(struct worker *w, uint64_t now)
 
 	if (w->got == opt.count || (w->waiting && now > w->first_at + opt.timeout_ns))
 		return false;
-	if (w->waiting ? now < w->asked_at + RETRY_NS : now < w->done_at + opt.gap_ns)
+	if (w->waiting ? now < w->asked_at + opt.retry_ns : now < w->done_at + opt.gap_ns)
 		return true;
 	if (w->held != w->released)
 		return true;
@@ -186,7 +185,7 @@ static int worker_run(void *arg)
 			continue;
 		deadline = rmnic_udp_deadline(w->udp);
 		if (opt.ping)
-			deadline = earlier(deadline, w->waiting ? w->asked_at + RETRY_NS
+			deadline = earlier(deadline, w->waiting ? w->asked_at + opt.retry_ns
 								: w->done_at + opt.gap_ns);
 		rmnic_wait_sleep(w->wait, deadline, false);
 	}
@@ -282,13 +281,14 @@ static int report(uint64_t ran_ns, uint64_t cpu)
 	rmnic_port_info(ports[0], &info);
 	printf("{\"got\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"marked\": %" PRIu64
 	       ", \"held\": %" PRIu64 ", \"released\": %" PRIu64 ", \"slowest_us\": %" PRIu64
-	       ", \"rx\": %" PRIu64 ", \"tx\": %" PRIu64 ", \"tx_full\": %" PRIu64
+	       ", \"rx\": %" PRIu64 ", \"tx\": %" PRIu64 ", \"tx_in_place\": %" PRIu64
+	       ", \"tx_full\": %" PRIu64
 	       ", \"tx_long\": %" PRIu64 ", \"link_down\": %" PRIu64 ", \"no_mbuf\": %" PRIu64
 	       ", \"no_neighbour\": %" PRIu64 ", \"rx_bad\": %" PRIu64 ", \"handed_over\": %" PRIu64
 	       ", \"mtu\": %u, \"kernel\": %s, \"link_up\": %s, \"multi_segs\": %s"
 	       ", \"ran_us\": %" PRIu64 ", \"cpu_us\": %" PRIu64 "}\n",
 	       sum.got, sum.wrong, sum.marked, sum.held, sum.released, sum.slowest / 1000, c.rx, c.tx,
-	       c.tx_full, c.tx_long, c.link_down, c.no_mbuf, c.no_neighbour, c.rx_bad,
+	       c.tx_in_place, c.tx_full, c.tx_long, c.link_down, c.no_mbuf, c.no_neighbour, c.rx_bad,
 	       c.handed_over, info.mtu, info.kernel ? "true" : "false",
 	       info.link_up ? "true" : "false", info.multi_segs ? "true" : "false", ran_ns / 1000,
 	       cpu);
@@ -297,7 +297,7 @@ static int report(uint64_t ran_ns, uint64_t cpu)
 }
 
 enum { PORT = 1, TO, COUNT, SIZE, GAP, LCORES, UDP_PORT, TO_PORT, POLL, HUGE, MEMORY, CPUS, TIMEOUT,
-       DEBUG };
+       RETRY, DEBUG };
 
 static int options(int argc, char **argv, const char **port_texts)
 {
@@ -307,7 +307,8 @@ static int options(int argc, char **argv, const char **port_texts)
 		{ "udp-port", 1, NULL, UDP_PORT }, { "to-port", 1, NULL, TO_PORT },
 		{ "poll", 1, NULL, POLL }, { "huge", 0, NULL, HUGE },
 		{ "memory-mib", 1, NULL, MEMORY }, { "cpus", 1, NULL, CPUS },
-		{ "timeout-s", 1, NULL, TIMEOUT }, { "debug", 0, NULL, DEBUG }, { 0 },
+		{ "timeout-s", 1, NULL, TIMEOUT }, { "retry-ms", 1, NULL, RETRY },
+		{ "debug", 0, NULL, DEBUG }, { 0 },
 	};
 	static const char *const modes[] = { "adaptive", "busy", "block" };
 	int c, n = 0;
@@ -330,6 +331,7 @@ static int options(int argc, char **argv, const char **port_texts)
 		case MEMORY: opt.memory = (uint32_t)atoi(optarg); break;
 		case CPUS: opt.cpus = optarg; break;
 		case TIMEOUT: opt.timeout_ns = strtoull(optarg, NULL, 10) * 1000000000u; break;
+		case RETRY: opt.retry_ns = strtoull(optarg, NULL, 10) * 1000000u; break;
 		case DEBUG: rmnic_log_level_set(RMNIC_LOG_DEBUG); break;
 		case POLL:
 			for (int i = 0; i < 3; i++)
