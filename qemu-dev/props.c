@@ -215,7 +215,7 @@ RMNIC_PROPERTIES rmnic_properties[] = {
     DEFINE_PROP_LINK("iothread", RmnicState, iothread, TYPE_IOTHREAD, IOThread *),
     DEFINE_PROP_UINT32("poll-max-ns", RmnicState, poll_max_ns, 200 * SCALE_US),
     DEFINE_PROP_CHR("chardev", RmnicState, chr),
-    DEFINE_PROP_UINT32("connect-timeout-ms", RmnicState, connect_timeout_ms, 10000),
+    DEFINE_PROP_UINT32("connect-timeout-ms", RmnicState, connect_timeout_ms, 20000),
     DEFINE_PROP_UINT32("kill-timeout-ms", RmnicState, kill_timeout_ms, 5000),
     DEFINE_PROP_STRING("serial", RmnicState, serial),
     DEFINE_PROP_UUID("uuid", RmnicState, uuid),

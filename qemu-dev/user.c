@@ -115,7 +115,7 @@ static bool rmnic_user_grow(RmnicState *s, uint64_t pages, Error **errp)
         error_setg(errp, "rmnic: the backend did not answer within connect-timeout-ms=%u: the "
                    "capacity grows when it does", s->connect_timeout_ms);
     } else if (u->grow_error) {
-        error_setg(errp, "rmnic: capacity=%" PRIu64 ": the backend is asked for more: %s",
+        error_setg(errp, "rmnic: no capacity=%" PRIu64 " from the backend: %s",
                    pages << RMNIC_PAGE_SHIFT, u->grow_error);
     } else if (u->told.capacity < u->wanted.capacity) {
         error_setg(errp, "rmnic: the backend went away: the capacity grows when it is back");

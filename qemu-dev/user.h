@@ -5,7 +5,8 @@
  *
  *   user.c         the mode's answers to the registers (RmnicModeOps), start and stop
  *   user_link.c    the connection: made, lost, the backend's death waited for or brought about
- *   user_talk.c    what to say next, and what a reply means
+ *   user_talk.c    what to say next
+ *   user_hear.c    what an answer or a notice means
  *   user_io.c      messages on the socket
  *   user_peer.c    the process at the other end
  *   user_mem.c     the guest's memory as regions
@@ -81,13 +82,15 @@ struct RmnicUser {
     /* Times are QEMU_CLOCK_REALTIME's, in ms; INT64_MAX: not set. */
     QEMUTimer *timer;
     int64_t connect_at; /* LINK_DOWN: the next attempt */
-    int64_t ask_at;     /* LINK_UP: DEVICE was refused, the next attempt */
+    int64_t ask_at;     /* LINK_UP, HELLO or DEVICE under way: the end of patience; DEVICE was
+                         * refused: the next attempt */
     int64_t kill_at;    /* DMA has to have ended by then */
 
     /* The request under way; type 0: none. */
     uint16_t req_type;
     uint32_t req_seq;
-    unsigned req_index; /* MEM_ADD, MEM_DEL: the region; CALL: fds */
+    unsigned req_index; /* MEM_ADD, MEM_DEL: the region */
+    unsigned req_calls; /* CALL: vectors */
     uint64_t req_pages; /* CAPACITY */
 
     struct {
@@ -175,12 +178,15 @@ bool rmnic_user_wait(RmnicUser *u, bool (*done)(const RmnicUser *u), int64_t lim
 
 /* Sends the next request, if none is under way and something is to be said. */
 void rmnic_user_talk(RmnicUser *u);
+/* The backend may write to the guest's memory although it should not, or use a region. */
+bool rmnic_user_overdue(const RmnicUser *u);
+
+/* --- user_hear.c ----------------------------------------------------------------------------- */
+
 /* A message of the backend's. False: the connection cannot go on. */
 bool rmnic_user_heard(RmnicUser *u, const struct rmnic_user_msg *msg, const void *payload);
 /* Nobody is there any more who was told anything. */
 void rmnic_user_forget(RmnicUser *u);
-/* The backend may write to the guest's memory although it should not, or use a region. */
-bool rmnic_user_overdue(const RmnicUser *u);
 
 /* --- user_mem.c ------------------------------------------------------------------------------ */
 

@@ -237,6 +237,17 @@ static bool rmnic_link_read(RmnicUser *u)
     return false;
 }
 
+/*
+ * As long as nobody has taken the device the guest waits without an end (DMA-10); so who keeps
+ * it waiting is given up, and ended if it had got the state block.
+ */
+static void rmnic_link_impatient(RmnicUser *u)
+{
+    rmnic_user_complain(u, "it did not answer %s within connect-timeout-ms=%u: the connection is "
+                        "dropped", rmnic_user_type_name(u->req_type), u->s->connect_timeout_ms);
+    rmnic_link_drop(u);
+}
+
 static void rmnic_link_due(RmnicUser *u)
 {
     int64_t now = rmnic_user_now();
@@ -246,6 +257,8 @@ static void rmnic_link_due(RmnicUser *u)
         rmnic_link_drop(u);
     } else if (now >= u->kill_at) {
         rmnic_link_kill(u);
+    } else if (u->link == RMNIC_LINK_UP && u->req_type && now >= u->ask_at) {
+        rmnic_link_impatient(u);
     }
     if (u->link == RMNIC_LINK_DOWN && now >= u->connect_at && !u->wanted.bye) {
         rmnic_link_try(u);

@@ -128,7 +128,7 @@ static void rmnic_mem_remove(RmnicUser *u, unsigned index)
 
     u->region[index] = u->region[--u->regions];
     /* A request under way names it by its place. */
-    if (u->req_type && u->req_index == u->regions) {
+    if (u->req_index == u->regions) {
         u->req_index = index;
     }
     memory_region_unref(mr);

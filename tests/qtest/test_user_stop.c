@@ -86,6 +86,18 @@ static void over(void (*end)(UserRig *u), uint32_t hang)
 static void do_bus_master(UserRig *u) { rig_bus_master(u->rig, false); }
 static void do_d3(UserRig *u) { rig_power(u->rig, 3); }
 static void do_flr(UserRig *u) { rig_flr(u->rig); }
+
+/* Nothing but the reset is left to be waited for. */
+static void do_flr_paused(UserRig *u)
+{
+    g_autofree char *state = NULL;
+
+    rig_bus_master(u->rig, false);
+    rig_flr(u->rig);
+    state = rig_state(u->rig);
+    g_assert_cmpstr(state, ==, "disabled");
+}
+
 static void do_stop(UserRig *u) { rig_qmp(u->rig, "stop"); }
 
 static void do_system_reset(UserRig *u)
@@ -104,6 +116,7 @@ static void do_reset_and_stop(UserRig *u)
 static void stop__bus_master(void) { over(do_bus_master, RMNIC_USER_STOP); }
 static void stop__d3(void) { over(do_d3, RMNIC_USER_STOP); }
 static void stop__flr(void) { over(do_flr, RMNIC_USER_RESET); }
+static void stop__flr_paused(void) { over(do_flr_paused, RMNIC_USER_RESET); }
 static void stop__system_reset(void) { over(do_system_reset, RMNIC_USER_RESET); }
 static void stop__vm_stop(void) { over(do_stop, RMNIC_USER_STOP); }
 static void stop__reset_and_stop(void) { over(do_reset_and_stop, RMNIC_USER_RESET); }
@@ -152,6 +165,38 @@ static void stop__not_killable(void)
     g_assert_cmpuint(user_number(&u, "kills"), ==, 0);
     user_end(&u);
 }
+
+/*
+ * Hangs before it has taken the device, where the guest would wait for ever: it is given up,
+ * and ended only if it had got the state block.
+ */
+static void hangs_at(uint32_t request, bool killed)
+{
+    UserRig u = user_start(",connect-timeout-ms=1000" SHORT_TIMEOUT, NULL);
+
+    user_ready(&u);
+    backend_end(u.backend);
+    u.plan->hang = request;
+    u.plan->stays = true;
+    u.backend = backend_start(u.path, u.plan);
+    if (killed) {
+        check_killed(&u);
+    } else {
+        RIG_WAIT(qatomic_read(&u.plan->connections) >= 3);
+        g_assert_true(backend_lives(u.backend));
+        backend_end(u.backend);
+    }
+    g_assert_cmpuint(user_number(&u, "complaints"), >=, 1);
+    g_assert_cmpuint(user_number(&u, "kills"), ==, killed);
+    g_assert_cmphex(user_status(&u), ==, RMNIC_STATUS_READY | RMNIC_STATUS_WAITING);
+    u.plan->hang = 0;
+    user_next_backend(&u);
+    user_scribbled(&u);
+    user_end(&u);
+}
+
+static void stop__hangs_in_hello(void) { hangs_at(RMNIC_USER_HELLO, false); }
+static void stop__hangs_in_device(void) { hangs_at(RMNIC_USER_DEVICE, true); }
 
 /* Hangs in ENABLE: the reset after it is waited for in the same way. */
 static void stop__hangs_in_enable(void)
@@ -348,11 +393,14 @@ void test_user_stop_add(void)
     g_test_add_func("/rmnic/user/stop/bus-master", stop__bus_master);
     g_test_add_func("/rmnic/user/stop/d3hot", stop__d3);
     g_test_add_func("/rmnic/user/stop/flr", stop__flr);
+    g_test_add_func("/rmnic/user/stop/flr-paused", stop__flr_paused);
     g_test_add_func("/rmnic/user/stop/system-reset", stop__system_reset);
     g_test_add_func("/rmnic/user/stop/vm-stop", stop__vm_stop);
     g_test_add_func("/rmnic/user/stop/reset-and-vm-stop", stop__reset_and_stop);
     g_test_add_func("/rmnic/user/stop/vm-stop-asleep", stop__vm_stop_asleep);
     g_test_add_func("/rmnic/user/stop/not-killable", stop__not_killable);
+    g_test_add_func("/rmnic/user/stop/hangs-in-hello", stop__hangs_in_hello);
+    g_test_add_func("/rmnic/user/stop/hangs-in-device", stop__hangs_in_device);
     g_test_add_func("/rmnic/user/stop/hangs-in-enable", stop__hangs_in_enable);
     g_test_add_func("/rmnic/user/stop/closes-and-lives", stop__closes_and_lives);
     g_test_add_func("/rmnic/user/stop/unplug", stop__unplug);
