@@ -155,6 +155,8 @@ void rmnic_vdev_suspend(struct rmnic_vdev *v);
 
 /* --- device_why.c ---------------------------------------------------------------------------- */
 
+/* What is wrong with a server, beyond silence. Returns buf; NULL: with none. */
+const char *rmnic_vdev_fault(const struct rmnic_vdev *v, char *buf, size_t len);
 /* A server's fault, or which one is silent. Returns buf. */
 const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len);
 

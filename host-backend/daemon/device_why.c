@@ -39,11 +39,10 @@ static const char *peer_fault(const struct rmnic_vdev *v, const struct rmnic_pee
 	return buf;
 }
 
-const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len)
+const char *rmnic_vdev_fault(const struct rmnic_vdev *v, char *buf, size_t len)
 {
 	struct rmnic_peer_info info;
-	char text[40], silent[24] = "";
-	uint8_t server[16];
+	char text[24];
 
 	for (uint32_t i = 0; i < v->npeers; i++) {
 		if (!v->peers[i].ip)
@@ -52,7 +51,21 @@ const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len
 		rmnic_address_format(v->peers[i], text);
 		if (peer_fault(v, &info, text, buf, len))
 			return buf;
-		if (info.state != RMNIC_PEER_READY)
+	}
+	return NULL;
+}
+
+const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len)
+{
+	struct rmnic_peer_info info;
+	char text[40], silent[24] = "";
+	uint8_t server[16];
+
+	if (rmnic_vdev_fault(v, buf, len))
+		return buf;
+	for (uint32_t i = 0; i < v->npeers; i++) {
+		rmnic_rmp_client_peer(v->client, i, &info);
+		if (v->peers[i].ip && info.state != RMNIC_PEER_READY)
 			rmnic_address_format(v->peers[i], silent);
 	}
 	if (rmnic_store_remote_missing(v->store, server))

@@ -65,6 +65,10 @@ static bool reserved(struct rmnic_vdev *v, struct rmnic_vdev_request *r, uint64_
 			return true;
 		break;
 	case RMNIC_REMOTE_NO_SPACE:
+		if (!r->reply.pages && rmnic_vdev_fault(v, text, sizeof(text))) {
+			refuse(r, RMNIC_USER_S_NO_SPACE, text);
+			return true;
+		}
 		snprintf(text, sizeof(text),
 			 "the memory servers can hold %llu pages of the %llu that the device would "
 			 "offer: add servers, or make it smaller",

@@ -182,10 +182,11 @@ static void on_ended(void *arg)
 
 	f->vdev = NULL;
 	if (f->phase != RMNIC_FRONTEND_REFUSING) {
-		if (!f->conn)
+		/* After BYE the connection may go on for a while, if this program does. */
+		if (!f->conn || !fs->io)
 			frontend_free(f);
 		else
-			rmnic_frontends_next(fs); /* BYE: the connection may go on for a while */
+			rmnic_frontends_next(fs);
 		return;
 	}
 	f->phase = RMNIC_FRONTEND_OPEN;

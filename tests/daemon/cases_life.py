@@ -289,6 +289,19 @@ def life__connection_lost_keeps_the_slabs(rig):
     guest.close()
 
 
+def life__terminated_after_good_bye(rig):
+    """A front end that said BYE and stays connected does not keep the backend."""
+    guest = rig.guest()
+    assert guest.front.request(BYE).status == OK
+    os.kill(rig.pid, signal.SIGTERM)
+    backend = rig.fleet.backend
+    assert backend.wait(LIMIT_S) == 0, "another status"
+    assert guest.front.ended()
+    guest.front.close()
+    guest.front = None
+    guest.close()
+
+
 CHILD = """
 import os, sys, uuid
 sys.path.insert(0, sys.argv[1])

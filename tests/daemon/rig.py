@@ -12,6 +12,7 @@ import uuid
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
+from fleetlib.child import Child  # noqa: E402,F401
 from fleetlib.fleet import Fleet, program  # noqa: E402
 from fleetlib.netns import Problem  # noqa: E402,F401
 from guest import Guest  # noqa: E402
