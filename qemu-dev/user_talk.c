@@ -181,21 +181,23 @@ static bool rmnic_user_introduce(RmnicUser *u)
 /* In the order of what is worst to be late with: first what ends DMA. */
 void rmnic_user_talk(RmnicUser *u)
 {
-    int index;
+    int gone, new;
 
     if (u->link != RMNIC_LINK_UP || u->req_type || rmnic_user_introduce(u) || u->told.bye) {
         return;
     }
+    gone = rmnic_user_region_due(u, false);
+    new = rmnic_user_region_due(u, true);
     if (u->told.generation && u->told.generation != u->wanted.generation) {
         rmnic_user_ask(u, RMNIC_USER_RESET, NULL, 0, NULL, 0);
     } else if (u->told.generation && u->wanted.stopped && !u->told.stopped) {
         rmnic_user_ask_stop(u);
-    } else if ((index = rmnic_user_region_due(u, false)) >= 0) {
-        rmnic_user_ask_region(u, RMNIC_USER_MEM_DEL, index);
+    } else if (gone >= 0) {
+        rmnic_user_ask_region(u, RMNIC_USER_MEM_DEL, gone);
     } else if (u->wanted.bye) {
         rmnic_user_ask(u, RMNIC_USER_BYE, NULL, 0, NULL, 0);
-    } else if ((index = rmnic_user_region_due(u, true)) >= 0) {
-        rmnic_user_ask_region(u, RMNIC_USER_MEM_ADD, index);
+    } else if (new >= 0) {
+        rmnic_user_ask_region(u, RMNIC_USER_MEM_ADD, new);
     } else if (!u->told.kick) {
         int fd = event_notifier_get_fd(&u->s->wake);
 

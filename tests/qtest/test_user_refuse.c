@@ -246,25 +246,34 @@ static void refuse__iommu(void)
     user_end(&u);
 }
 
-/* The same when the command line names it after the device: QEMU does not start. */
-static void refuse__iommu_later(void)
+/* A QEMU that has to end by itself, with what it says; its device told the backend BYE. */
+static char *ends(const char *options)
 {
     const char *qemu = g_getenv("QTEST_QEMU_BINARY");
     Plan *plan = plan_new();
-    g_autofree char *path = rig_path("later"), *err = NULL;
-    g_autofree char *command = NULL;
+    g_autofree char *path = rig_path("ends"), *command = NULL;
     Backend *backend = backend_start(path, plan);
+    char *err = NULL;
     int status;
 
     command = g_strdup_printf("%s -m 256 -nodefaults -display none -accel qtest -smp 1,maxcpus=2 "
                               "-L /usr/share/seabios -L /usr/share/qemu " USER_Q35
-                              " -chardev socket,id=c0,path=%s -device rmnic,chardev=c0,size=128M"
-                              " -device intel-iommu", qemu, path);
+                              " -chardev socket,id=c0,path=%s"
+                              " -device rmnic,id=r,addr=4,chardev=c0,size=128M %s",
+                              qemu, path, options);
     g_assert_true(g_spawn_command_line_sync(command, NULL, &err, &status, NULL));
     g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-    g_assert_nonnull(strstr(err, "does not work behind a vIOMMU"));
     g_assert_cmpuint(plan->seen[RMNIC_USER_BYE], ==, 1);
     backend_end(backend);
+    return err;
+}
+
+/* The same when the command line names it after the device: QEMU does not start. */
+static void refuse__iommu_later(void)
+{
+    g_autofree char *err = ends("-device intel-iommu");
+
+    g_assert_nonnull(strstr(err, "does not work behind a vIOMMU"));
 }
 
 /* RULES C4: until the backend can log what it writes. */
@@ -283,6 +292,29 @@ static void refuse__migration(void)
     user_end(&u);
 }
 
+static bool saved(Rig *rig)
+{
+    g_autofree char *info = rig_hmp(rig, "info migrate");
+
+    return strstr(info, "completed");
+}
+
+/* The other way round: what an embedded device saved is not for one with a backend. */
+static void refuse__incoming(void)
+{
+    g_autofree char *file = rig_path("stream");
+    g_autofree char *to = g_strdup_printf("migrate \"exec:cat >%s\"", file);
+    g_autofree char *from = g_strdup_printf("-incoming 'exec:cat %s'", file);
+    g_autofree char *err = NULL;
+    Rig *embedded = rig_start_bare(USER_Q35 " -device rmnic,id=r,addr=4,size=128M");
+
+    g_free(rig_hmp(embedded, to));
+    RIG_WAIT(saved(embedded));
+    rig_stop(embedded);
+    err = ends(from);
+    g_assert_nonnull(strstr(err, "load of migration failed"));
+}
+
 void test_user_refuse_add(void)
 {
     g_test_add_func("/rmnic/user/refuse/lie-at-start", refuse__lie_at_start);
@@ -295,4 +327,5 @@ void test_user_refuse_add(void)
     g_test_add_func("/rmnic/user/refuse/iommu", refuse__iommu);
     g_test_add_func("/rmnic/user/refuse/iommu-later", refuse__iommu_later);
     g_test_add_func("/rmnic/user/refuse/migration", refuse__migration);
+    g_test_add_func("/rmnic/user/refuse/incoming", refuse__incoming);
 }
