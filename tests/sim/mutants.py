@@ -67,7 +67,7 @@ MUTANTS = [
            "		rmnic_state_page_set(&r->state, i, version,\n				     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL | writing);",
            "		(void)writing;"),
     Mutant("versions start again with each backend", "state_block.c",
-           "	__atomic_store_n(&b->hdr->next_version, rmnic_le64_put(v + 1), __ATOMIC_RELEASE);",
+           "	RMNIC_PUBLISH(&b->hdr->next_version, rmnic_le64_put(v + 1));",
            "	static uint64_t own;\n	v = ++own % 500 + 1;"),
     Mutant("page-out bytes are never given back", "rmp_client.c",
            "		c->peers[call->peer].out_bytes -= call->cost;", "		;"),
@@ -84,4 +84,51 @@ MUTANTS = [
     Mutant("a page's place is reused while it is sent", "rmp_client.c",
            "	if (--call->tx_refs || call->state != RMNIC_CALL_LEAVING)\n		return;",
            "	--call->tx_refs;\n	if (call->state != RMNIC_CALL_LEAVING)\n		return;", 400),
+    Mutant("a command whose completion was under way is done again", "takeover.c",
+           "			finish(qp, (uint16_t)cid, &f);\n		} else if (state == RMNIC_STATE_FLIGHT_FETCHED) {",
+           "			order[n].submission = rmnic_le64_get(f.submission);\n"
+           "			order[n++].cid = (uint16_t)cid;\n"
+           "		} else if (state == RMNIC_STATE_FLIGHT_FETCHED) {"),
+    Mutant("a completion under way is forgotten", "takeover.c",
+           "	if (rmnic_le32_get(f->cq_index) == qp->cq_tail) {", "	if (0) {"),
+    Mutant("the head moves before the command is recorded", "flight.c",
+           "	RMNIC_PUBLISH(&hdr->submissions, rmnic_le64_put(submission + 1));",
+           "	RMNIC_PUBLISH(&hdr->submissions, rmnic_le64_put(submission + 1));\n"
+           "	RMNIC_PUBLISH(&qp->row->sq_head, rmnic_le32_put(qp->sq_head + 1));"),
+    Mutant("a command that is recorded is fetched again", "takeover.c",
+           "			if (rmnic_le32_get(f.sq_index) == qp->sq_head)", "			if (0)"),
+    Mutant("a command completes without saying so first", "flight.c",
+           "	RMNIC_PUBLISH(&f->state, rmnic_le32_put(RMNIC_STATE_FLIGHT_COMPLETING));", ""),
+    Mutant("an entry is free before the tail has moved", "qpair.c",
+           "	rmnic_flight_tail(qp);\n	if (slot != RMNIC_NO_CID)\n		rmnic_flight_completed(qp, slot);",
+           "	if (slot != RMNIC_NO_CID)\n		rmnic_flight_completed(qp, slot);\n	rmnic_flight_tail(qp);",
+           2000),
+    Mutant("what was in flight is not redriven", "takeover.c",
+           "		if (!rmnic_cmd_queue(qp, &f.sqe, true))", "		if (0)"),
+    Mutant("redriven under a version that may have been used", "remote_page.c",
+           "	version = rmnic_state_version(&r->state);",
+           "	version = rmnic_state_page(&r->state, op->rpn) & RMNIC_STATE_PAGE_WRITING\n"
+           "			  ? VERSION(rmnic_state_page(&r->state, op->rpn)) + 1\n"
+           "			  : rmnic_state_version(&r->state);"),
+    Mutant("an aborted command is executed when its turn comes", "admin.c",
+           "	if (qp->cmds[cid].state != RMNIC_CMD_IDLE || (qp->row && rmnic_qp_pull(qp, cid))) {\n"
+           "		rmnic_cmd_abort(qp, &qp->cmds[cid]);",
+           "	if (qp->cmds[cid].state != RMNIC_CMD_IDLE) {\n		rmnic_cmd_abort(qp, &qp->cmds[cid]);\n"
+           "	} else if (qp->row && rmnic_qp_pull(qp, cid)) {\n"
+           "		rmnic_qp_post(qp, RMNIC_NO_CID, cid, qp->id, RMNIC_SC_ABORTED, 0, 0);", 400),
+    Mutant("what is recorded of another enabling is taken over", "device.c",
+           "	return b && rmnic_le32_get(b->hdr->generation) == e->generation;",
+           "	(void)e;\n	return b && b->hdr->generation;"),
+    Mutant("suspending drops what is in flight", "device.c",
+           "	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)\n"
+           "		rmnic_dev_close(dev);\n	dev->state = RMNIC_DEV_DISABLED;\n}\n\n/* DMA-1",
+           "	for (uint32_t i = 0; i < dev->cfg.block->nqueues * dev->cfg.block->depth; i++)\n"
+           "		dev->cfg.block->flights[i].state = 0;\n"
+           "	rmnic_dev_close(dev);\n	dev->state = RMNIC_DEV_DISABLED;\n}\n\n/* DMA-1"),
+    Mutant("pages that were being written at a reset are not settled", "flight.c",
+           "	if (dev->unsettled && store->ops->settle)", "	if (0)"),
+    Mutant("what was written since it was freed is not told again", "remote_page.c",
+           "					     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL);\n"
+           "			rmnic_remote_tell_add(r, rpn);",
+           "					     RMNIC_STATE_PAGE_FREED);", 2000),
 ]

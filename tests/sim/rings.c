@@ -6,6 +6,7 @@
  */
 #include "rings.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,11 +212,10 @@ void rings_fault(struct sim *s)
 		sim_event(s, "the guest resets the device");
 		if (r->dev)
 			rmnic_dev_disable(r->dev);
-		if (!rings_dead(s)) {
-			driver_reset(s);
-			if (r->dev)
-				enable(s);
-		}
+		rings_dead(s); /* in the middle of it; the guest's reset takes place all the same */
+		driver_reset(s);
+		if (r->dev)
+			enable(s);
 		break;
 	default:
 		r->die_in = 1 + (unsigned int)sim_below(s, QUIET_STEPS);
@@ -266,4 +266,8 @@ void rings_audit(struct sim *s)
 			if (r->block.flights[i * r->block.depth + cid].state)
 				sim_fail(s, "command %u of pair %u has ended and is in flight for a successor",
 					 cid, i);
+	/* STATE-16: redriven and held, or settled. */
+	for (uint64_t rpn = 0; rpn < r->block.npages; rpn++)
+		if (rmnic_state_page(&r->block, rpn) & RMNIC_STATE_PAGE_WRITING)
+			sim_fail(s, "page %" PRIu64 " is said to be written, and nobody writes it", rpn);
 }

@@ -63,7 +63,7 @@ bool rings_dead(struct sim *s);
 void rings_kill(struct sim *s);
 /* One of the things that can go wrong with a backend, or with the guest. */
 void rings_fault(struct sim *s);
-/* Nothing is in flight in the state block. */
+/* In the state block nothing is in flight, and no page half written. */
 void rings_audit(struct sim *s);
 
 /* --- driver.c: the guest ---------------------------------------------------------------------- */

@@ -263,6 +263,7 @@ static bool run(uint64_t seed, const struct options *options, uint64_t *done)
 	set_up(s);
 	if (options->rings < 0 ? seed * 0x9e3779b97f4a7c15ull >> 63 != 0 : options->rings != 0) {
 		rings_init(s);
+		s->backend_crash *= 5; /* it is what such a run is about */
 		printf("# seed %" PRIu64 ": with a device and its rings\n", seed);
 	}
 	if (cluster_start(&s->w)) {
