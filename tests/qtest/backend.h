@@ -90,4 +90,7 @@ int backend_end(Backend *backend);
 int backend_wait(Backend *backend);
 bool backend_lives(Backend *backend);
 
+/* backend_child.c: what the child does until it ends; a byte on wake means: look at the plan. */
+G_NORETURN void backend_child(Plan *plan, int listener, int wake);
+
 #endif /* RMNIC_TEST_BACKEND_H */
