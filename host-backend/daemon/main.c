@@ -14,6 +14,7 @@
 #include "daemon/backend.h"
 #include "daemon/control.h"
 #include "daemon/frontend.h"
+#include "user/guard.h"
 
 struct program {
 	struct rmnic_config config;
@@ -92,6 +93,8 @@ static int open_all(struct program *p, struct rmnic_error *err)
 	if (!p->frontends ||
 	    rmnic_backend_open(&p->backend, &p->config, p->backend.event, err))
 		return -1;
+	if (!rmnic_guard_install())
+		return rmnic_error_set(err, "SIGBUS cannot be handled: %m");
 	rmnic_daemon_lock_memory(p->daemon);
 	p->control = rmnic_control_open(&p->backend, p->frontends, p->daemon, control, err);
 	if (!p->control)

@@ -7,6 +7,7 @@
 #include "common/hist.h"
 #include "daemon/report.h"
 #include "engine/user_msg.h"
+#include "user/guard.h"
 
 /* The control thread's alone: too large for a stack. */
 static struct rmnic_vdev_view view;
@@ -112,6 +113,7 @@ static void add_refused(struct rmnic_report *r, json_t *out)
 				*c += 'a' - 'A';
 		json_object_set_new(out, key, json_integer((json_int_t)refused[i]));
 	}
+	json_object_set_new(out, "guest_memory_lost", json_integer((json_int_t)rmnic_guard_faults()));
 }
 
 json_t *rmnic_report_stats(struct rmnic_report *r)

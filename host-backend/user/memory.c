@@ -7,10 +7,18 @@
 #include <sys/mman.h>
 
 #include "user/fds.h"
+#include "user/guard.h"
 
 /* --- Regions ---------------------------------------------------------------------------------- */
 
-/* USER-9: so that no access to what is mapped can fault. */
+static uint16_t cannot_map(struct rmnic_error *err, uint64_t size, const char *why, uint16_t status)
+{
+	rmnic_error_set(err, "%llu bytes of guest memory cannot be mapped: %s",
+			(unsigned long long)size, why);
+	return status;
+}
+
+/* USER-9: so that no access to what is mapped can fault; for what seals do not keep, see guard.h. */
 uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr, uint64_t size,
 				    uint64_t offset, int fd, struct rmnic_error *err)
 {
@@ -34,10 +42,13 @@ uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr,
 	first = offset / granule * granule;
 	end = (offset + size + granule - 1) / granule * granule;
 	map = mmap(NULL, end - first, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)first);
-	if (map == MAP_FAILED) {
-		rmnic_error_set(err, "%llu bytes of guest memory cannot be mapped: %s",
-				(unsigned long long)size, strerrordesc_np(errno));
-		return errno == ENOMEM ? RMNIC_USER_S_LIMIT : RMNIC_USER_S_BAD_FD;
+	if (map == MAP_FAILED)
+		return cannot_map(err, size, strerrordesc_np(errno),
+				  errno == ENOMEM ? RMNIC_USER_S_LIMIT : RMNIC_USER_S_BAD_FD);
+	if (!rmnic_guard_add(map, end - first, granule)) {
+		munmap(map, end - first);
+		return cannot_map(err, size, "this process has too many regions",
+				  RMNIC_USER_S_LIMIT);
 	}
 	/* A fork would otherwise take page faults on the page path. */
 	madvise(map, end - first, MADV_DONTFORK);
@@ -51,8 +62,10 @@ uint16_t rmnic_guest_region_prepare(struct rmnic_guest_region *r, uint64_t addr,
 
 void rmnic_guest_region_unmap(struct rmnic_guest_region *r)
 {
-	if (r->map)
+	if (r->map) {
+		rmnic_guard_remove(r->map);
 		munmap(r->map, r->map_len);
+	}
 	memset(r, 0, sizeof(*r));
 }
 

@@ -9,6 +9,7 @@
 #include "engine/le.h"
 #include "engine/user_msg.h"
 #include "user/fds.h"
+#include "user/guard.h"
 
 /* The block says of itself what the request says of the device. NULL: it does. */
 static const char *matches(const struct rmnic_user_state *state,
@@ -53,6 +54,11 @@ uint16_t rmnic_user_state_map(struct rmnic_user_state *state,
 				(unsigned long long)size, strerrordesc_np(errno));
 		return errno == ENOMEM ? RMNIC_USER_S_LIMIT : RMNIC_USER_S_BAD_FD;
 	}
+	if (!rmnic_guard_add(state->map, size, granule)) {
+		munmap(state->map, size);
+		rmnic_error_set(err, "this process has too many devices");
+		return RMNIC_USER_S_LIMIT;
+	}
 	madvise(state->map, size, MADV_DONTFORK);
 	why = matches(state, device);
 	if (!why)
@@ -64,7 +70,9 @@ uint16_t rmnic_user_state_map(struct rmnic_user_state *state,
 
 void rmnic_user_state_unmap(struct rmnic_user_state *state)
 {
-	if (state->map)
+	if (state->map) {
+		rmnic_guard_remove(state->map);
 		munmap(state->map, state->size);
+	}
 	*state = (struct rmnic_user_state){ 0 };
 }
