@@ -29,6 +29,7 @@ struct rmnic_ctl {
 	struct rmnic_listener listener;
 	const struct rmnic_ctl_command *commands;
 	void *arg;
+	unsigned int slow_ms;
 	struct client *client[RMNIC_CTL_MAX_CLIENTS];
 };
 
@@ -63,7 +64,7 @@ static bool client_send(struct client *c)
 			return false;
 		c->out_done += (size_t)n;
 		/* It takes something: the limit is for one that takes nothing. */
-		sd_event_source_set_time_relative(c->slow, RMNIC_CTL_SLOW_MS * 1000ull);
+		sd_event_source_set_time_relative(c->slow, c->ctl->slow_ms * 1000ull);
 	}
 	free(c->out);
 	c->out = NULL;
@@ -174,7 +175,7 @@ static struct client *client_create(struct rmnic_ctl *ctl, int fd)
 	c->fd = fd;
 	if (sd_event_add_io(ctl->event, &c->io, fd, EPOLLIN, on_client, c) < 0 ||
 	    sd_event_add_time_relative(ctl->event, &c->slow, CLOCK_MONOTONIC,
-				       RMNIC_CTL_SLOW_MS * 1000ull, 0, on_slow, c) < 0) {
+				       ctl->slow_ms * 1000ull, 0, on_slow, c) < 0) {
 		sd_event_source_disable_unref(c->io);
 		free(c);
 		return NULL;
@@ -225,6 +226,7 @@ struct rmnic_ctl *rmnic_ctl_listen(sd_event *event, const char *path,
 	ctl->event = event;
 	ctl->commands = commands;
 	ctl->arg = arg;
+	ctl->slow_ms = RMNIC_CTL_SLOW_MS;
 	if (rmnic_listener_open(&ctl->listener, path, err))
 		goto fail;
 	ret = sd_event_add_io(event, &ctl->io, ctl->listener.fd, EPOLLIN, on_connect, ctl);
@@ -236,6 +238,11 @@ struct rmnic_ctl *rmnic_ctl_listen(sd_event *event, const char *path,
 fail:
 	rmnic_ctl_close(ctl);
 	return NULL;
+}
+
+void rmnic_ctl_slow_set(struct rmnic_ctl *ctl, unsigned int ms)
+{
+	ctl->slow_ms = ms;
 }
 
 void rmnic_ctl_close(struct rmnic_ctl *ctl)

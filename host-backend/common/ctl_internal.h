@@ -9,4 +9,7 @@
 json_t *rmnic_ctl_request(const struct rmnic_ctl_command *commands, void *arg,
 			  const char *line, size_t len);
 
+/* For tests: another limit than RMNIC_CTL_SLOW_MS, for clients to come. */
+void rmnic_ctl_slow_set(struct rmnic_ctl *ctl, unsigned int ms);
+
 #endif /* RMNIC_COMMON_CTL_INTERNAL_H */

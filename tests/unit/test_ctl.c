@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "common/ctl.h"
+#include "common/ctl_internal.h"
 #include "common/log.h"
 #include "scratch.h"
 
@@ -330,6 +331,20 @@ static void rmnic_ctl__a_slow_client_holds_nobody_up(void **state)
 	close(slow);
 }
 
+static void rmnic_ctl__a_client_that_takes_nothing_is_dropped(void **state)
+{
+	struct pollfd gone = { .events = 0 };
+
+	(void)state;
+	rmnic_ctl_slow_set(ctl, 1);
+	gone.fd = raw_open();
+	raw_send(gone.fd, "{\"command\":\"big\"}\n", 18);
+	assert_int_equal(poll(&gone, 1, TIMEOUT_MS), 1);
+	assert_true(gone.revents & POLLHUP);
+	close(gone.fd);
+	answered("{\"command\":\"nothing\"}", "{\"ok\":true,\"result\":{}}");
+}
+
 static void rmnic_ctl__no_more_clients_than_there_are_places(void **state)
 {
 	int fd[RMNIC_CTL_MAX_CLIENTS + 1];
@@ -441,6 +456,7 @@ int main(void)
 		TEST(rmnic_ctl__lines_however_they_come),
 		TEST(rmnic_ctl__a_line_without_end_is_dropped),
 		TEST(rmnic_ctl__a_slow_client_holds_nobody_up),
+		TEST(rmnic_ctl__a_client_that_takes_nothing_is_dropped),
 		TEST(rmnic_ctl__no_more_clients_than_there_are_places),
 		TEST(rmnic_ctl_listen__mode_and_predecessors),
 		TEST(rmnic_ctl_connect__nobody_there),
