@@ -169,8 +169,8 @@ static void user__restart_reconnect(void)
     Plan *plan = plan_new();
     g_autofree char *path = rig_path("reconnect");
     g_autofree char *options = g_strdup_printf(USER_Q35 " -chardev socket,id=c0,path=%s,reconnect=1"
-                                               " -device rmnic,id=r,addr=4,chardev=c0,size=128M",
-                                               path);
+                                               " -device rmnic,id=r,addr=4,chardev=c0,size=128M,"
+                                               "kill-timeout-ms=5000", path);
     UserRig u = { .plan = plan, .path = g_strdup(path), .backend = backend_start(path, plan) };
     uint64_t connections;
 
@@ -178,8 +178,14 @@ static void user__restart_reconnect(void)
     rig_attach(u.rig, QPCI_DEVFN(4, 0));
     u.page = rig_alloc(u.rig, RMNIC_PAGE_SIZE);
     restart(&u);
+    /* This one closes the connection, lives, and would take another one (USER-19). */
     connections = plan->connections;
+    plan->stays = plan->lives = true;
+    plan->lie = LIE_MAGIC;
+    plan->lie_at = RMNIC_USER_STATS;
+    rig_stat(u.rig, "pages-out");
     g_usleep(1500000); /* a chardev that connected by itself would have by now */
+    g_assert_true(backend_lives(u.backend));
     g_assert_cmpuint(plan->connections, ==, connections);
     user_end(&u);
 }
