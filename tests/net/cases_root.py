@@ -2,6 +2,7 @@
 """What needs root: af_xdp (RULES F1, F8)."""
 import time
 
+from cases_user import garbage_is_counted_and_not_answered
 from rig import A, B, PEER, Net, Program, check, stopped
 
 XA, XB = f"af_xdp:va,address={A}/24", f"af_xdp:vb,address={B}/24"
@@ -51,6 +52,11 @@ def af_xdp_leaves_nothing_behind():
         check("xdp" not in net.b("ip", "link", "show", "vb"), "the program is left behind")
 
 
+def garbage_over_af_xdp():
+    """Of af_packet's frames the kernel has put fragments together, or dropped them."""
+    garbage_is_counted_and_not_answered(XB)
+
+
 def af_xdp_is_refused_where_the_kernel_has_an_address():
     with Net(mtu=3000) as net:
         net.address("a", f"{A}/24")
@@ -61,6 +67,6 @@ def af_xdp_is_refused_where_the_kernel_has_an_address():
 
 CASES = [
     af_xdp_at_both_mtus, af_xdp_and_af_packet, af_xdp_idle_and_awake,
-    af_xdp_with_more_lcores_than_queues,
+    af_xdp_with_more_lcores_than_queues, garbage_over_af_xdp,
     af_xdp_leaves_nothing_behind, af_xdp_is_refused_where_the_kernel_has_an_address,
 ]

@@ -93,6 +93,9 @@ def it_answers_arp_where_nobody_else_does():
         check(ask_from_kernel(sock, b"hello" * 100) == b"hello" * 100, "another answer")
         entry = run("ip", "neigh", "show", "dev", "va")
         check(B in entry and "lladdr" in entry, entry)
+        with frames.Wire("va") as wire:
+            wire.send(b"\xff" * 6, 0x806, frames.arp(1, wire.mac, IP_A, bytes(6), IP_B))
+            check(wire.receive(LIMIT, lambda f: frames.is_arp(f, 2, IP_A)), "no answer")
         check(not stopped(echo)["kernel"], "there is no kernel's address")
 
 
@@ -242,10 +245,10 @@ def a_down_link_costs_no_cpu():
         check(told["cpu_us"] < told["ran_us"] / 20, f"{told['cpu_us']} of {told['ran_us']} us")
 
 
-def garbage_is_counted_and_not_answered():
-    with Net() as net, frames.Wire("va") as wire:
+def garbage_is_counted_and_not_answered(port=f"vb,address={B}/24"):
+    with Net(mtu=3000) as net, frames.Wire("va") as wire:
         net.address("a", f"{A}/24")
-        echo = net.echo()
+        echo = net.echo(port=port)
         mac, questions = known(net, wire)
         sent = 0
         for what, packet in frames.bad_datagrams(IP_A, IP_B, 5555, 7700):
