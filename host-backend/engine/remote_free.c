@@ -9,7 +9,8 @@
 
 #define VERSION(word) ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
 #define BITS(word)    ((uint32_t)(word) & 0xffff)
-#define SCAN_WORDS    64 /* of the bitmap, in one call */
+#define SCAN_WORDS    16 /* of the bitmap, in one call */
+_Static_assert(SCAN_WORDS * 64 <= RMNIC_RMP_MAX_FREE, "RMP-38: a FREE is about no more pages");
 #define TELL_NS       UINT64_C(5000000000)
 #define TELL_PAUSE_NS UINT64_C(100000000)
 

@@ -296,6 +296,7 @@ static void free_ranges(struct rmnic_rmp_server *s, struct rmnic_call *call)
 {
 	uint32_t n = call->msg.payload_len / sizeof(struct rmnic_rmp_range);
 	struct rmnic_rmp_range r[RMNIC_RMP_MAX_RANGES];
+	uint64_t pages = 0;
 
 	if (!n || n > RMNIC_RMP_MAX_RANGES || call->msg.payload_len % sizeof(r[0])) {
 		rmnic_server_reply(s, call, RMNIC_RMP_S_INVALID, NULL, 0);
@@ -303,13 +304,15 @@ static void free_ranges(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	}
 	memcpy(r, call->msg.payload, n * sizeof(r[0]));
 	/* All are checked before any is freed. */
-	for (uint32_t i = 0; i < n; i++)
-		if (r[i].rsvd || !r[i].pages ||
+	for (uint32_t i = 0; i < n; i++) {
+		pages += rmnic_le32_get(r[i].pages);
+		if (r[i].rsvd || !r[i].pages || pages > RMNIC_RMP_MAX_FREE || /* RMP-38 */
 		    !rmnic_mem_covers(call->slab, rmnic_le64_get(r[i].rpn),
 				      rmnic_le32_get(r[i].pages))) {
 			rmnic_server_reply(s, call, RMNIC_RMP_S_INVALID, NULL, 0);
 			return;
 		}
+	}
 	for (uint32_t i = 0; i < n; i++)
 		rmnic_mem_free(s->cfg.store, call->slab, rmnic_le64_get(r[i].rpn),
 			       rmnic_le32_get(r[i].pages), call->msg.version);

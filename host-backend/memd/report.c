@@ -237,7 +237,7 @@ static void copy_memory(struct memd_server *s, void *arg)
 
 json_t *memd_report_memory(struct memd_server *s)
 {
-	struct memory x;
+	struct memory x = { 0 };
 
 	memd_server_call(s, copy_memory, &x);
 	return json_pack("{s:I,s:I,s:I,s:I,s:b,s:s,s:b}", "memory", (json_int_t)x.lent, "used",

@@ -253,6 +253,101 @@ static void release__gives_all_back(void **state)
 	assert_int_equal(ms->devices[dev].stored, 0);
 }
 
+/* A store over two granules and a bit, with its memory's fate written down. */
+static unsigned int kept, gone;
+
+static void note_discard(void *arg, uint32_t granule, bool keep)
+{
+	(void)arg;
+	(void)granule;
+	kept += keep;
+	gone += !keep;
+}
+
+static struct rmnic_memstore *large(uint8_t **memory, uint32_t lent)
+{
+	struct rmnic_memstore_config c = config();
+	struct rmnic_memstore *big;
+
+	c.npages = 4 * RMNIC_FRAME_GRANULE;
+	c.lent = lent;
+	c.slab_pages = RMNIC_FRAME_GRANULE;
+	c.discard = note_discard;
+	*memory = aligned_alloc(4096, (size_t)c.npages * 4096);
+	c.pages = *memory;
+	kept = gone = 0;
+	big = rmnic_memstore_create(&c);
+	assert_non_null(big);
+	assert_int_equal(rmnic_mem_device_open(big, (const uint8_t *)"device-one-uuid.",
+					       (const uint8_t *)"token-token-token-token-token-32",
+					       &dev),
+			 RMNIC_RMP_S_OK);
+	return big;
+}
+
+static void idle(struct rmnic_memstore *store)
+{
+	while (rmnic_mem_idle(store))
+		;
+}
+
+static void lend__more_and_less(void **state)
+{
+	uint8_t *memory;
+	struct rmnic_memstore *big = large(&memory, 2 * RMNIC_FRAME_GRANULE);
+	uint64_t handle;
+
+	(void)state;
+	assert_int_equal(rmnic_mem_free_pages(big), 2 * RMNIC_FRAME_GRANULE - 8);
+	/* Not before there is memory for it. */
+	assert_int_equal(rmnic_mem_lend(big, 4 * RMNIC_FRAME_GRANULE), 2 * RMNIC_FRAME_GRANULE);
+	rmnic_frames_add(big->frames, rmnic_frames_out(big->frames));
+	rmnic_frames_add(big->frames, rmnic_frames_out(big->frames));
+	assert_int_equal(rmnic_mem_lend(big, 4 * RMNIC_FRAME_GRANULE), 4 * RMNIC_FRAME_GRANULE);
+	assert_int_equal(rmnic_mem_alloc(big, dev, 1, 0, RMNIC_FRAME_GRANULE, &handle), RMNIC_RMP_S_OK);
+	/* Never below what is promised, whatever is asked for. */
+	assert_int_equal(rmnic_mem_lend(big, 1), RMNIC_FRAME_GRANULE + 8 + 1);
+	assert_int_equal(rmnic_mem_free_pages(big), 1);
+	assert_int_equal(rmnic_mem_alloc(big, dev, 1, 1, 2, &handle), RMNIC_RMP_S_NO_SPACE);
+	idle(big);
+	assert_int_equal(gone, 2);
+	assert_int_equal(rmnic_frames_total(big->frames), 2 * RMNIC_FRAME_GRANULE);
+	rmnic_memstore_destroy(big);
+	free(memory);
+}
+
+/* What is promised keeps its memory; what a device leaves behind goes back. */
+static void idle__gives_memory_back(void **state)
+{
+	uint8_t *memory;
+	struct rmnic_memstore *big = large(&memory, 4 * RMNIC_FRAME_GRANULE);
+	struct rmnic_mem_slab *s[3];
+	uint64_t handle;
+
+	(void)state;
+	for (uint64_t n = 0; n < 3; n++) {
+		assert_int_equal(rmnic_mem_alloc(big, dev, 1, n, RMNIC_FRAME_GRANULE, &handle),
+				 RMNIC_RMP_S_OK);
+		s[n] = rmnic_mem_slab(big, dev, handle);
+		for (uint64_t i = 0; i < RMNIC_FRAME_GRANULE; i++)
+			assert_int_equal(rmnic_mem_write(big, s[n], n * RMNIC_FRAME_GRANULE + i, 1,
+							 RMNIC_RMP_PAGE_STORED, 1,
+							 rmnic_frame_get(big->frames)),
+					 RMNIC_RMP_S_OK);
+	}
+	rmnic_mem_free(big, s[0], 0, RMNIC_FRAME_GRANULE, 2);
+	idle(big);
+	assert_int_equal(kept, 0); /* freed, but promised */
+	for (int n = 0; n < 3; n++)
+		rmnic_mem_release(big, s[n]);
+	idle(big);
+	assert_int_equal(kept, 1); /* two granules are kept warm */
+	assert_int_equal(gone, 0);
+	assert_int_equal(rmnic_mem_free_pages(big), 4 * RMNIC_FRAME_GRANULE - 8);
+	rmnic_memstore_destroy(big);
+	free(memory);
+}
+
 static void create__allocation_fails(void **state)
 {
 	struct rmnic_memstore_config c = config();
@@ -279,6 +374,8 @@ int main(void)
 		TEST(write__versions),        TEST(free__leaves_tombstones),
 		TEST(write__filled),          TEST(covers__edges),
 		TEST(view__only_newer),       TEST(release__gives_all_back),
+		TEST(lend__more_and_less),
+		TEST(idle__gives_memory_back),
 		TEST(create__allocation_fails),
 	};
 

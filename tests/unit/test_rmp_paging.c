@@ -226,6 +226,26 @@ static void free__ranges(void **state)
 	assert_int_equal(read_page(41), RMNIC_RMP_S_OK);
 }
 
+/* RMP-38: the same ranges again and again are work as well. */
+static void free__not_too_many_pages(void **state)
+{
+	struct rmnic_rmp_range r[RMNIC_RMP_MAX_RANGES];
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_FREE, .handle = handle, .version = 20,
+				   .epoch = 5 };
+	uint32_t most = RMNIC_RMP_MAX_FREE / SLAB;
+
+	(void)state;
+	for (uint32_t i = 0; i < RMNIC_RMP_MAX_RANGES; i++)
+		r[i] = (struct rmnic_rmp_range){ .rpn = SLAB, .pages = SLAB };
+	fill(1);
+	write_page(40, 10);
+	assert_int_equal(ask(&m, r, (most + 1) * (uint32_t)sizeof(r[0])), RMNIC_RMP_S_INVALID);
+	assert_int_equal(read_page(40), RMNIC_RMP_S_OK);
+	m.request = 0;
+	assert_int_equal(ask(&m, r, most * (uint32_t)sizeof(r[0])), RMNIC_RMP_S_OK);
+	assert_int_equal(read_page(40), RMNIC_RMP_S_ABSENT);
+}
+
 /* RMP-13: what was received before the SEAL and waits is refused as well. */
 static void epoch__fences_what_is_queued(void **state)
 {
@@ -262,6 +282,7 @@ int main(void)
 		TEST(read__before_queued_writes),
 		TEST(write_filled__is_a_page),
 		TEST(free__ranges),
+		TEST(free__not_too_many_pages),
 		TEST(epoch__fences_what_is_queued),
 	};
 

@@ -83,6 +83,7 @@
 #define RMNIC_RMP_SEG_ALIGN   8         /* offset, and length but of the last segment */
 #define RMNIC_RMP_PAGE_OUTS   8         /* of one session in a server's queue */
 #define RMNIC_RMP_MAX_RANGES  64        /* of one FREE */
+#define RMNIC_RMP_MAX_FREE    1024      /* pages in the ranges of one FREE together */
 #define RMNIC_RMP_MAX_LIST    24        /* entries in one answer to LIST */
 #define RMNIC_RMP_MAX_SYNC    64        /* records in one answer to SYNC */
 #define RMNIC_RMP_MAX_MEMBERS 4         /* of a view */
