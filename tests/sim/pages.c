@@ -78,7 +78,7 @@ bool page_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status)
 		return true;
 	case RMNIC_SC_UNREACHABLE:
 		/* A member without its store cannot take a write until the view changes. */
-		return s->faults || (out && alive < s->w.cfg.replicas);
+		return (s->faults && s->silences) || (out && alive < s->w.cfg.replicas);
 	case RMNIC_SC_CORRUPT:
 		return !out && s->net_faults.corrupt && s->faults;
 	case RMNIC_SC_INDETERMINATE:

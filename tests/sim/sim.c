@@ -91,6 +91,8 @@ static void set_up(struct sim *s)
 		   replicas);
 	s->w.net.mtu = mtus[sim_below(s, 8)];
 	s->w.cfg.timeout_ns = sim_below(s, 2) ? 20 * SECOND : (50 + sim_below(s, 500)) * MS;
+	s->silences = s->crash || s->backend_crash || s->cut || s->lose ||
+		      s->w.cfg.timeout_ns < 20 * SECOND;
 	s->w.net.faults = *f;
 	model_init(&s->model, pages);
 	printf("# seed %" PRIu64 ": %u servers, %u replicas, %" PRIu64 " pages, depth %u, mtu %u, "

@@ -32,6 +32,7 @@ struct sim {
 	unsigned int depth;
 	unsigned int crash, backend_crash, lose, cut; /* weights */
 	bool faults;
+	bool silences; /* servers may be silent for longer than an operation has time */
 	bool stalled; /* the backend is not ready: the guest waits */
 	bool verbose;
 	struct memnet_faults net_faults;
