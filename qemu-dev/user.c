@@ -43,17 +43,19 @@ static bool rmnic_user_grown(const RmnicUser *u)
     return u->grow_error || u->link != RMNIC_LINK_UP || u->told.capacity >= u->wanted.capacity;
 }
 
-static bool rmnic_user_started(const RmnicUser *u)
+static bool rmnic_user_settled(const RmnicUser *u)
 {
-    if (u->error && !u->patient) {
-        return true;
-    }
     for (unsigned i = 0; i < u->regions; i++) {
         if (u->region[i].wanted && !u->region[i].told) {
             return false;
         }
     }
     return u->told.kick && u->told.calls == u->s->vectors && !u->req_type;
+}
+
+static bool rmnic_user_started(const RmnicUser *u)
+{
+    return (u->error && !u->patient) || rmnic_user_settled(u);
 }
 
 /* --- What the registers ask for ------------------------------------------------------------------------- */
@@ -230,7 +232,10 @@ static bool rmnic_user_connect(RmnicUser *u, Error **errp)
 
     u->starting = true;
     if (rmnic_link_init(u, errp)) {
-        if (rmnic_user_wait(u, rmnic_user_started, s->connect_timeout_ms) && !u->error) {
+        rmnic_user_wait(u, rmnic_user_started, s->connect_timeout_ms);
+        if (rmnic_user_settled(u) && (!u->error || u->patient)) {
+            error_free(u->error); /* it came right by itself */
+            u->error = NULL;
             u->starting = false;
             return true;
         }

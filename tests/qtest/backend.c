@@ -47,8 +47,13 @@ Backend *backend_start(const char *path, Plan *plan)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGABRT, SIG_DFL);
         close(wake[1]);
+        if (plan->late_ms) {
+            unlink(path);
+            close(ready[1]);
+            usleep(plan->late_ms * 1000);
+        }
         listener = listen_at(path); /* here: SO_PEERCRED names who listened */
-        if (write(ready[1], "", 1) != 1) {
+        if (!plan->late_ms && write(ready[1], "", 1) != 1) {
             _exit(1);
         }
         backend_child(plan, listener, wake[0]);
@@ -56,7 +61,7 @@ Backend *backend_start(const char *path, Plan *plan)
     close(wake[0]);
     close(ready[1]);
     b->wake = wake[1];
-    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, plan->late_ms ? 0 : 1);
     close(ready[0]);
     return b;
 }

@@ -39,6 +39,7 @@ typedef struct Plan {
     uint32_t stop;         /* request at which the process stops itself (SIGSTOP) */
     uint32_t refuse;       /* request that is refused, ... */
     uint32_t refuse_status;
+    uint32_t refuse_times; /* so often, then it is taken; 0: always */
     uint64_t available;
     char refuse_text[RMNIC_USER_TEXT_MAX];
     uint32_t lie_at;       /* request whose reply is ... */
@@ -51,6 +52,7 @@ typedef struct Plan {
     uint64_t leave;        /* says LEAVING and closes the connection, once a step up */
     uint64_t fatal;        /* generation << 32 | error: says FATAL, once a change */
     uint64_t interrupt;    /* vector + 1: raises it, once a change */
+    uint32_t late_ms;      /* begins to listen so late */
     bool stays;            /* goes on listening after a connection ended */
     bool lives;            /* ... and writing */
     struct rmnic_stats stats;

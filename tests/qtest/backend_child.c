@@ -337,6 +337,9 @@ static bool serve(void)
     }
     if (type == child.plan->refuse) {
         refuse(&msg);
+        if (child.plan->refuse_times && --child.plan->refuse_times == 0) {
+            child.plan->refuse = 0;
+        }
     } else if (type != child.plan->hang) {
         on_request(&msg);
     }

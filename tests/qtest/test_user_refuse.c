@@ -169,6 +169,23 @@ static void refuse__by_backend(void)
     user_end(&u);
 }
 
+/* What comes right by itself within connect-timeout-ms is no error. */
+static void refuse__passes(void)
+{
+    UserRig u = user_start_bare(USER_PC);
+
+    backend_end(u.backend);
+    u.plan->late_ms = 500;
+    u.plan->refuse = RMNIC_USER_DEVICE;
+    u.plan->refuse_status = RMNIC_USER_S_IN_USE;
+    u.plan->refuse_times = 2;
+    strcpy(u.plan->refuse_text, "the last front end is not gone yet");
+    u.backend = backend_start(u.path, u.plan);
+    check_works(&u);
+    g_assert_cmpuint(user_seen(&u, RMNIC_USER_DEVICE), ==, 3);
+    user_end(&u);
+}
+
 /* Properties and chardevs that do not go together. */
 static void refuse__props(void)
 {
@@ -322,6 +339,7 @@ void test_user_refuse_add(void)
     g_test_add_func("/rmnic/user/refuse/lie-at-device", refuse__lie_at_device);
     g_test_add_func("/rmnic/user/refuse/lie-at-enable", refuse__lie_at_enable);
     g_test_add_func("/rmnic/user/refuse/by-backend", refuse__by_backend);
+    g_test_add_func("/rmnic/user/refuse/passes", refuse__passes);
     g_test_add_func("/rmnic/user/refuse/props", refuse__props);
     g_test_add_func("/rmnic/user/refuse/memory", refuse__memory);
     g_test_add_func("/rmnic/user/refuse/iommu", refuse__iommu);
