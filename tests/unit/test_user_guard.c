@@ -91,16 +91,17 @@ static void fault__huge_page(void **state)
 	close(fd);
 }
 
-/* How a process ends that touches memory that is gone, guarded and given up or never guarded. */
-static int end_of_a_child(bool guarded)
+/* How a process ends that touches a page that is gone, with the one behind it guarded. */
+static int end_of_a_child(bool was_guarded)
 {
 	volatile uint8_t *map;
 	int fd, status;
 	pid_t pid;
 
-	map = map_memfd(PAGE, 0, &fd);
+	map = map_memfd(2 * PAGE, 0, &fd);
 	assert_non_null(map);
-	if (guarded) {
+	assert_true(rmnic_guard_add((void *)(map + PAGE), PAGE, PAGE));
+	if (was_guarded) {
 		assert_true(rmnic_guard_add((void *)map, PAGE, PAGE));
 		rmnic_guard_remove((void *)map);
 	}
@@ -113,7 +114,8 @@ static int end_of_a_child(bool guarded)
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	munmap((void *)map, PAGE);
+	rmnic_guard_remove((void *)(map + PAGE));
+	munmap((void *)map, 2 * PAGE);
 	close(fd);
 	return status;
 }
