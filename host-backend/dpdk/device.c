@@ -72,9 +72,8 @@ static int name_check(const char *device, const char *name, struct rmnic_error *
 
 static int memif_parse(struct rmnic_device *out, const char *text, struct rmnic_error *err)
 {
-	if (!strncmp(text, "server:", 7))
-		out->memif_server = true;
-	else if (strncmp(text, "client:", 7))
+	out->memif_server = strncmp(text, "server:", 7) == 0;
+	if (!out->memif_server && strncmp(text, "client:", 7) != 0)
 		return rmnic_error_set(err, "port '%s': " FORMS, out->name);
 	text += 7;
 	if (text[0] != '/' || strpbrk(text, ",= \n") || strlen(text) > 100)
@@ -124,7 +123,7 @@ uint64_t rmnic_lockable(void)
 	uint64_t locked = 0, effective = 0;
 	FILE *status = fopen("/proc/self/status", "re");
 	FILE *map;
-	unsigned long inside = 0, outside = 0, count = 0;
+	bool first_namespace = false;
 
 	while (status && fgets(line, sizeof(line), status)) {
 		if (!strncmp(line, "VmLck:", 6))
@@ -136,11 +135,11 @@ uint64_t rmnic_lockable(void)
 		fclose(status);
 	/* The capability counts in the first user namespace only: that one maps all users. */
 	map = fopen("/proc/self/uid_map", "re");
-	if (map && fscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3)
-		count = 0;
-	if (map)
+	if (map) {
+		first_namespace = fgets(line, sizeof(line), map) && strstr(line, " 4294967295");
 		fclose(map);
-	if ((effective & (1ull << CAP_IPC_LOCK)) && count == UINT32_MAX)
+	}
+	if ((effective & (1ull << CAP_IPC_LOCK)) && first_namespace)
 		return UINT64_MAX;
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;

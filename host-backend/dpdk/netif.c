@@ -38,7 +38,7 @@ static bool address_find(const char *name, uint32_t want, uint32_t *ip, uint8_t 
 		return false;
 	for (at = list; at && !found; at = at->ifa_next) {
 		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET ||
-		    strcmp(at->ifa_name, name))
+		    strcmp(at->ifa_name, name) != 0)
 			continue;
 		*ip = ntohl(((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
 		*prefix = prefix_of(at->ifa_netmask);
@@ -91,7 +91,7 @@ unsigned int rmnic_sockets_find(int domain, int *fds, unsigned int max)
 	unsigned int n = 0;
 
 	while (dir && n < max && (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name), is = 0;
+		int fd = (int)strtol(entry->d_name, NULL, 10), is = 0;
 		socklen_t len = sizeof(is);
 
 		if (entry->d_name[0] == '.' || fd == dirfd(dir))

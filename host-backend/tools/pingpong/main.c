@@ -232,10 +232,10 @@ int main(int argc, char **argv)
 	const struct rmnic_conf_program *program;
 	int ret;
 
-	if (argc < 2 || (strcmp(argv[1], "server") && strcmp(argv[1], "client")))
+	r.is_server = argc > 1 && strcmp(argv[1], "server") == 0;
+	if (argc < 2 || (!r.is_server && strcmp(argv[1], "client") != 0))
 		return usage(argc < 2 ? NULL : argv[1]);
 	rmnic_log_open("rmnic-pingpong");
-	r.is_server = !strcmp(argv[1], "server");
 	program = r.is_server ? &pingpong_server_program : &pingpong_client_program;
 	switch (rmnic_conf_parse(program, argc - 1, argv + 1, &r.o, &r.err)) {
 	case RMNIC_CONF_OK: break;
