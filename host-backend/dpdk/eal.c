@@ -45,6 +45,12 @@ static enum rmnic_log_level log_level_of(int level)
 	return level <= (int)RTE_LOG_INFO ? RMNIC_LOG_INFO : RMNIC_LOG_DEBUG;
 }
 
+/* Pages of 2 MiB will do, and a machine that has none of 1 GiB is nothing to warn of. */
+static bool harmless(const char *line)
+{
+	return strstr(line, "No free 1048576 kB hugepages") != NULL;
+}
+
 /* DPDK writes through a stdio stream, whose lock keeps its writers apart. */
 static ssize_t log_write(void *cookie, const char *text, size_t len)
 {
@@ -59,6 +65,8 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
 			continue;
 		}
 		line[used] = '\0';
+		if (harmless(line))
+			level = (int)RTE_LOG_DEBUG;
 		if (used > 0)
 			rmnic_log(log_level_of(level), "dpdk: %s", line);
 		pthread_mutex_lock(&first_lock);
