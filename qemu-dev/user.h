@@ -82,8 +82,7 @@ struct RmnicUser {
     /* Times are QEMU_CLOCK_REALTIME's, in ms; INT64_MAX: not set. */
     QEMUTimer *timer;
     int64_t connect_at; /* LINK_DOWN: the next attempt */
-    int64_t ask_at;     /* LINK_UP, HELLO or DEVICE under way: the end of patience; DEVICE was
-                         * refused: the next attempt */
+    int64_t ask_at;     /* LINK_UP: HELLO or DEVICE have to be answered, or may be asked again */
     int64_t kill_at;    /* DMA has to have ended by then */
 
     /* The request under way; type 0: none. */

@@ -139,6 +139,12 @@ static void stop__vm_stop_asleep(void)
     user_end(&u);
 }
 
+#if QEMU_VERSION_MAJOR >= 9
+#define AS_NOBODY "-run-with user=nobody"
+#else
+#define AS_NOBODY "-runas nobody"
+#endif
+
 /*
  * A QEMU that may not kill waits for whoever may. It gives up its rights only after the device
  * is made.
@@ -151,7 +157,7 @@ static void stop__not_killable(void)
         g_test_skip("needs root, to have a QEMU that is not");
         return;
     }
-    u = user_start(SHORT_TIMEOUT, "-runas nobody");
+    u = user_start(SHORT_TIMEOUT, AS_NOBODY);
     user_ready(&u);
     u.plan->hang = RMNIC_USER_STOP;
     qtest_qmp_send(u.rig->qts, "{ 'execute': 'stop' }");
