@@ -384,6 +384,7 @@ static void stop__memory_hung(void)
     g_assert_cmpuint(region_size(&u, DIMM_ADDR), ==, 128 * 1024 * 1024);
     u.plan->hang = RMNIC_USER_MEM_DEL;
     eject(&u, 0);
+    g_assert_false(backend_lives(u.backend)); /* it was waited for */
     check_killed(&u);
     u.plan->hang = 0;
     user_next_backend(&u);
