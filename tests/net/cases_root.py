@@ -26,12 +26,12 @@ def af_xdp_and_af_packet():
 
 
 def af_xdp_idle_and_awake():
-    """An empty receive of this driver may block for a second."""
+    """Asleep it costs nothing, and wakes up. (Its driver may block in a receive that finds nothing;
+    over veth, where the kernel copies, it does not, so that is not seen here.)"""
     with Net(mtu=3000) as net:
         echo = net.echo(port=XB)
         got = net.exchange("--count", "40", "--gap-us", "50000", port=XA)
-        # Two seconds; forty if each receive that finds nothing took one.
-        check(got["got"] == 40 and got["ran_us"] < 20e6, got)
+        check(got["got"] == 40, got)
         time.sleep(4)
         told = stopped(echo)
         check(told["cpu_us"] < told["ran_us"] / 50, f"{told['cpu_us']} of {told['ran_us']} us")
