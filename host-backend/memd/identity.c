@@ -16,7 +16,7 @@
 /* $STATE_DIRECTORY is systemd's. */
 static const char *default_path(char *buf, size_t len)
 {
-	const char *state = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
+	const char *state = secure_getenv("STATE_DIRECTORY"), *home = secure_getenv("HOME");
 
 	if (state && *state) {
 		snprintf(buf, len, "%.*s/memd.uuid", (int)strcspn(state, ":"), state);
@@ -32,7 +32,7 @@ static const char *default_path(char *buf, size_t len)
 static int draw(uint8_t uuid[16], struct rmnic_error *err)
 {
 	if (getrandom(uuid, 16, 0) != 16)
-		return rmnic_error_set(err, "a random uuid: %s", strerror(errno));
+		return rmnic_error_set(err, "a random uuid: %m");
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 	return 0;
@@ -45,20 +45,20 @@ static int keep(const char *path, const uint8_t uuid[16], struct rmnic_error *er
 	int fd, wrong;
 
 	rmnic_uuid_format(uuid, text);
-	strcat(text, "\n");
+	text[36] = '\n';
 	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid()) >=
 	    sizeof(temporary))
 		return rmnic_error_set(err, "uuid-file: the path is too long");
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return rmnic_error_set(err, "%s: %s (--uuid-file PATH, or --uuid UUID)", temporary,
-				       strerror(errno));
+		return rmnic_error_set(err, "%s: %m (--uuid-file PATH, or --uuid UUID)", temporary);
 	wrong = write(fd, text, 37) == 37 && !fsync(fd) ? 0 : errno ? errno : EIO;
 	close(fd);
 	if (!wrong && link(temporary, path))
 		wrong = errno;
 	unlink(temporary);
-	return wrong ? rmnic_error_set(err, "%s: %s", path, strerror(wrong)) : 0;
+	errno = wrong;
+	return wrong ? rmnic_error_set(err, "%s: %m", path) : 0;
 }
 
 static int read_uuid(int fd, const char *path, uint8_t uuid[16], struct rmnic_error *err)
@@ -66,7 +66,7 @@ static int read_uuid(int fd, const char *path, uint8_t uuid[16], struct rmnic_er
 	char text[64] = "";
 
 	if (read(fd, text, sizeof(text) - 1) < 0)
-		return rmnic_error_set(err, "%s: %s", path, strerror(errno));
+		return rmnic_error_set(err, "%s: %m", path);
 	text[strcspn(text, "\n")] = '\0';
 	if (!rmnic_uuid_parse(text, uuid))
 		return rmnic_error_set(err, "%s: it has no uuid in it; remove it, and a new one is drawn",
@@ -92,7 +92,7 @@ int memd_identity_load(const char *path, uint8_t uuid[16], struct rmnic_error *e
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (fd < 0)
-		return rmnic_error_set(err, "%s: %s", path, strerror(errno));
+		return rmnic_error_set(err, "%s: %m", path);
 	if (read_uuid(fd, path, uuid, err)) {
 		close(fd);
 		return -1;

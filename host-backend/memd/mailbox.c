@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "memd/mailbox.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -35,7 +33,7 @@ struct memd_mailbox *memd_mailbox_create(struct rmnic_error *err)
 	box->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (box->fd >= 0)
 		return box;
-	rmnic_error_set(err, "an eventfd: %s", strerror(errno));
+	rmnic_error_set(err, "an eventfd: %m");
 	free(box);
 	return NULL;
 }

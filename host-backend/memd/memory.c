@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "memd/memory.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,8 +92,7 @@ void memd_memory_discard(struct memd_memory *m, uint32_t granule, bool keep)
 		/* The pages and, for huge ones, their reservation go back; a fault later on
 		 * could not be answered otherwise, which is why huge ones are unmapped. */
 		if (!unmap_at(m, offset, GRANULE))
-			rmnic_log_limited(RMNIC_LOG_WARN, "memory could not be given back: %s",
-					  strerror(errno));
+			rmnic_log_limited(RMNIC_LOG_WARN, "memory could not be given back: %m");
 	} else if (m->pages != MEMD_PAGES_HUGE) {
 		/* Locked pages are not given away; and they are locked again when they are used. */
 		munlock(m->base + offset, GRANULE);
@@ -117,8 +115,8 @@ int memd_memory_open(struct memd_memory *m, uint64_t max, uint64_t lent, bool hu
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m->mapping == MAP_FAILED) {
 		m->mapping = NULL;
-		return rmnic_error_set(err, "address space for %llu MiB: %s (a smaller --memory-max?)",
-				       (unsigned long long)m->size >> 20, strerror(errno));
+		return rmnic_error_set(err, "address space for %llu MiB: %m (a smaller --memory-max?)",
+				       (unsigned long long)m->size >> 20);
 	}
 	m->base = (uint8_t *)(((uintptr_t)m->mapping + GRANULE - 1) / GRANULE * GRANULE);
 	m->pages = MEMD_PAGES_HUGE;
@@ -131,8 +129,8 @@ int memd_memory_open(struct memd_memory *m, uint64_t max, uint64_t lent, bool hu
 			       (unsigned long long)(lent / GRANULE), memd_memory_kind(m));
 	if (map_at(m, 0, lent))
 		return 0;
-	rmnic_error_set(err, "%llu MiB of memory to lend: %s (a smaller --memory?)",
-			(unsigned long long)lent >> 20, strerror(errno));
+	rmnic_error_set(err, "%llu MiB of memory to lend: %m (a smaller --memory?)",
+			(unsigned long long)lent >> 20);
 	memd_memory_close(m);
 	return -1;
 }
