@@ -2,8 +2,10 @@
 /*
  * engine/internal.h - what the files of the queue engine share and nobody else sees.
  *
- * device.c  the device: creation, control, the poll round, save and load
- * qpair.c   a queue pair: indexes, fetching, posting, interrupts, wake-ups
+ * device.c  the device: creation, the poll round
+ * control.c enabling, reset, pause, suspension
+ * qpair.c   a queue pair: indexes, posting, interrupts, wake-ups
+ * fetch.c   which SQE comes next
  * check.c   I/O commands: the ladder of checks
  * command.c I/O commands: a state machine for each
  * transfer.c  the pages of a command, on their way to the store and back
@@ -185,6 +187,8 @@ void rmnic_dev_fail(struct rmnic_dev *dev, uint32_t error);
 void rmnic_dev_close(struct rmnic_dev *dev);
 /* Every pair's vector, and the event if there was one, as after any pause (RING-15). */
 void rmnic_dev_wake_all(struct rmnic_dev *dev);
+/* Writes need_wakeup in every pair's record. */
+void rmnic_dev_need_wakeup(struct rmnic_dev *dev, uint32_t value);
 /* Whether the device offers these features; refused and counted if not. */
 bool rmnic_dev_features_ok(struct rmnic_dev *dev, uint64_t drv_features);
 static inline uint64_t rmnic_dev_now(struct rmnic_dev *dev)
@@ -213,7 +217,7 @@ void rmnic_qp_close(struct rmnic_qp *qp);
 bool rmnic_qp_sync(struct rmnic_qp *qp, uint32_t *sq_tail);
 /* Whether the CQ has room for one more command. */
 bool rmnic_qp_room(const struct rmnic_qp *qp);
-/* Copies the next SQE to qp->sqe: a queued one, or from the ring. False: none, or no room. */
+/* fetch.c. Copies the next SQE to qp->sqe: a queued one, or from the ring. False: none, or no room. */
 bool rmnic_qp_fetch(struct rmnic_qp *qp, uint32_t sq_tail);
 /*
  * Writes one CQE. slot: the command whose entry of the flight table this ends, RMNIC_NO_CID:

@@ -116,10 +116,10 @@ MUTANTS = [
            "	if (qp->cmds[cid].state != RMNIC_CMD_IDLE) {\n		rmnic_cmd_abort(qp, &qp->cmds[cid]);\n"
            "	} else if (qp->row && rmnic_qp_pull(qp, cid)) {\n"
            "		rmnic_qp_post(qp, RMNIC_NO_CID, cid, qp->id, RMNIC_SC_ABORTED, 0, 0);", 400),
-    Mutant("what is recorded of another enabling is taken over", "device.c",
+    Mutant("what is recorded of another enabling is taken over", "control.c",
            "	return b && rmnic_le32_get(b->hdr->generation) == e->generation;",
            "	(void)e;\n	return b && b->hdr->generation;"),
-    Mutant("suspending drops what is in flight", "device.c",
+    Mutant("suspending drops what is in flight", "control.c",
            "	if (dev->state == RMNIC_DEV_RUNNING || dev->state == RMNIC_DEV_PAUSED)\n"
            "		rmnic_dev_close(dev);\n	dev->state = RMNIC_DEV_DISABLED;\n}\n\n/* DMA-1",
            "	for (uint32_t i = 0; i < dev->cfg.block->nqueues * dev->cfg.block->depth; i++)\n"
