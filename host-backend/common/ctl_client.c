@@ -110,6 +110,8 @@ static int send_all(const struct rmnic_ctl_client *client, const char *text, siz
 		} else if (errno == EAGAIN) {
 			if (wait_for(client, POLLOUT, deadline, err))
 				return -1;
+		} else if (errno == EPIPE) {
+			return rmnic_error_set(err, "the daemon closed the connection");
 		} else if (errno != EINTR) {
 			return rmnic_error_set(err, "sending: %s", strerror(errno));
 		}
