@@ -218,4 +218,3 @@ void rmnic_dev_event(struct rmnic_dev *dev)
 	if (!dev->in_poll)
 		rmnic_dev_irqs(dev);
 }
-
