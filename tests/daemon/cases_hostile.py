@@ -211,12 +211,12 @@ def hostile__rings(rig):
 def hostile__state_block_scribbled_on(rig):
     """STATE-1: rows and flights of nonsense, then a successor's ENABLE: refused or FATAL, no more."""
     with _Bystander(rig) as by:
-        for turn in range(8):
+        for turn in range(4):
             guest = Guest(uuid.uuid4().bytes).start(rig.fleet.socket)
             state = guest.state
-            guest.front.close()
+            guest.front.drop()
             first, last = (4096, 8192) if turn % 2 else (8192, state.size)
-            state.map[first:last] = os.urandom(last - first) if turn < 6 else b"\xff" * (last - first)
+            state.map[first:last] = os.urandom(last - first) if turn < 2 else b"\xff" * (last - first)
             front = Front(rig.fleet.socket)
             guest.front = front
             answer = front.device(state, guest.capacity)

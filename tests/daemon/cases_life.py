@@ -278,7 +278,7 @@ def life__connection_lost_keeps_the_slabs(rig):
     guest = rig.guest()
     name = device_id(guest)
     _write(guest, range(3))
-    guest.front.close()
+    guest.front.drop()
     until("guest memory is unmapped", lambda: "memfd:guest" not in open(f"/proc/{rig.pid}/maps", encoding="ascii").read())
     assert rig.slabs(name) == 1
     # The same device again, a moment later: not IN_USE.
@@ -297,7 +297,7 @@ def life__terminated_after_good_bye(rig):
     backend = rig.fleet.backend
     assert backend.wait(LIMIT_S) == 0, "another status"
     assert guest.front.ended()
-    guest.front.close()
+    guest.front.drop()
     guest.front = None
     guest.close()
 
@@ -308,7 +308,7 @@ sys.path.insert(0, sys.argv[1])
 from guest import Guest
 guest = Guest(uuid.UUID(sys.argv[3]).bytes).start(sys.argv[2])
 if sys.argv[4] == "closed":
-    guest.front.close()
+    guest.front.drop()
 print("up", flush=True)
 sys.stdin.read()
 """

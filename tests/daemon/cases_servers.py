@@ -82,7 +82,7 @@ def servers__another_token(rig):
     guest = rig.guest()
     guest.fill(20, content(5))
     assert guest.page_out(5, 20) == SC_OK
-    guest.front.close()
+    guest.front.drop()
     path = os.path.join(rig.fleet.scratch, "token")
     with open(path, "w", encoding="ascii") as token:
         token.write("5a" * 32 + "\n")
@@ -121,7 +121,7 @@ def servers__newer_epoch(rig):
         assert guest.front.ended()
         assert "newer epoch" in rig.log()[seen:]
         until("it is gone there", lambda: device_id(guest) not in rig.devices())
-        guest.front.close()
+        guest.front.drop()
         guest.front = front
         guest.lend()
         assert guest.go_on() == 0

@@ -80,11 +80,22 @@ class Front:
         self.sock.connect(path)  # waits while the backlog is full
         self.sock.settimeout(LIMIT_S)
         self.buffer, self.seq, self.notices = b"", 0, []
+        self.has_device = False
         if hello:
             assert self.request(HELLO, struct.pack("<HHIQ", 1, 1, 0, 0)).status == OK
 
-    def close(self):
+    def drop(self):
+        """Closes the socket and no more: the device stays ours."""
         self.sock.close()
+
+    def close(self):
+        """The device, if there is one, is gone for good: a test's process lives on, and slabs would be kept for it."""
+        if self.has_device and self.sock.fileno() >= 0:
+            try:
+                self.request(BYE)
+            except (Closed, OSError):
+                pass
+        self.drop()
 
     def send(self, kind, payload=b"", fds=(), **wrong):
         """wrong: fields of the header that are to be so."""
@@ -160,7 +171,9 @@ class Front:
         payload = struct.pack("<16sQQIHHHHIQQ32s32s", uuid or state.uuid, state.pages if capacity is None else capacity,
                               values["max"], values["slab_pages"], values["qpairs"], values["depth"], vectors, 0,
                               state.epoch if epoch is None else epoch, features, values["size"], b"serial", field.get("name", b"vm"))
-        return self.request(DEVICE, payload, [state.fd if fd is None else fd])
+        answer = self.request(DEVICE, payload, [state.fd if fd is None else fd])
+        self.has_device |= answer.status == OK
+        return answer
 
     def mem_add(self, fd, addr, size, offset=0):
         return self.request(MEM_ADD, struct.pack("<QQQQ", addr, size, offset, 0), [fd])

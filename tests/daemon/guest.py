@@ -6,7 +6,7 @@ import select
 import struct
 import time
 
-from front import BYE, CALL, KICK, LIMIT_S, OK, START, STOP, Closed, Front, State, memfd
+from front import CALL, KICK, LIMIT_S, OK, START, STOP, Front, State, memfd
 
 BASE = 0x100000000
 PAGE = 4096
@@ -83,12 +83,7 @@ class Guest:
         self.front = None
 
     def close(self):
-        """The device is gone for good: a test's process lives on, and its slabs would be kept for it."""
         if self.front:
-            try:
-                self.front.request(BYE)
-            except (Closed, OSError):
-                pass
             self.front.close()
         self.mem.close()
         for fd in [self.fd, self.kick, *self.calls]:
