@@ -20,6 +20,9 @@ static void step_idle(struct rmnic_rmp_call *call);
 
 void rmnic_remote_sweep_at(struct rmnic_remote *r, uint32_t peer, bool own)
 {
+	/* Nothing is allocated any more: a server that is done with is, whatever session is next. */
+	if (r->peers[peer].closed)
+		return;
 	r->peers[peer].sweep = true;
 	r->peers[peer].own |= own;
 }
@@ -39,6 +42,7 @@ static void finish(struct rmnic_remote *r, bool whole)
 		return;
 	}
 	p->own &= p->sweep; /* asked for again meanwhile */
+	p->closed = sw->closing;
 	rmnic_rmp_client_peer(r->client, sw->peer, &info);
 	for (uint32_t i = 0; i < r->nholders; i++)
 		if (!memcmp(r->holders[i].uuid, info.uuid, 16))
@@ -187,8 +191,9 @@ void rmnic_remote_sweep(struct rmnic_remote *r)
 	    r->sweep.used || r->sweep.call.state != RMNIC_CALL_IDLE ||
 	    rmnic_env_now(&r->cfg.env) < r->sweep_after)
 		return;
-	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
-		if (begin(r, i))
+	/* In turn: one that is asked for again and again does not keep the others waiting. */
+	for (uint32_t i = 1; i <= r->cfg.max_peers; i++)
+		if (begin(r, (r->sweep.peer + i) % r->cfg.max_peers))
 			return;
 }
 

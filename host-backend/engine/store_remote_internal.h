@@ -84,6 +84,7 @@ struct rmnic_remote_peer {
 	bool full;
 	bool sweep; /* what it has of the device is to be looked through */
 	bool own;   /* with what this backend allocated: nothing is allocated meanwhile */
+	bool closed; /* RELEASING: it has nothing of the device any more */
 };
 
 /* A server that rows name. */

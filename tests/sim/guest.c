@@ -63,6 +63,15 @@ static void end(struct sim *s, struct sim_op *o)
 	o->used = false;
 }
 
+/* The device advertises more; or it was to be more, and is not. What is used keeps its place. */
+void guest_resize(struct sim *s, uint64_t pages)
+{
+	if (!rmnic_store_remote_reserve(s->w.store, pages))
+		sim_fail(s, "%" PRIu64 " pages cannot be wanted", pages);
+	s->w.cfg.reserve = pages; /* of a successor */
+	sim_event(s, "%" PRIu64 " pages are wanted", pages);
+}
+
 void guest_begin(struct sim *s)
 {
 	uint64_t rpn = sim_below(s, s->model.npages);
@@ -74,6 +83,8 @@ void guest_begin(struct sim *s)
 			o = &s->ops[i];
 	if (!o || s->model.pages[rpn].busy || s->stalled)
 		return;
+	if (what == 8 && sim_below(s, 10) == 0)
+		guest_resize(s, 1 + sim_below(s, s->model.npages));
 	if (what < 8) {
 		if (s->w.store->ops->free(s->w.store, rpn, 1) != RMNIC_SC_OK)
 			sim_fail(s, "free of page %" PRIu64 " failed", rpn);

@@ -174,6 +174,7 @@ static void calm_part(struct sim *s)
 	memset(&s->w.net.faults, 0, sizeof(s->w.net.faults));
 	s->w.net.faults.delay_ns = 5000;
 	faults_heal(s, true);
+	guest_resize(s, s->model.npages);
 	until = s->w.net.now + END_TIME;
 	s->faults = true; /* errors whose cause was before may still come in */
 	if (s->rings)
@@ -253,6 +254,26 @@ struct options {
 	int rings; /* 1: with a device, 0: without; -1: as the seed will */
 };
 
+/* The device is gone: nothing of it is left anywhere. */
+static void end_part(struct sim *s)
+{
+	uint64_t until = s->w.net.now + 60 * SECOND;
+
+	rmnic_store_remote_release(s->w.store);
+	while (rmnic_store_remote_status(s->w.store, NULL) != RMNIC_REMOTE_RELEASED)
+		if (!cluster_step(&s->w, until))
+			break;
+	if (rmnic_store_remote_status(s->w.store, NULL) != RMNIC_REMOTE_RELEASED)
+		sim_fail(s, "the device's slabs were not released");
+	/* It may give up early; then it says so. */
+	if (rmnic_store_remote_counters(s->w.store)->unreleased && s->w.cfg.timeout_ns < SECOND)
+		return;
+	for (unsigned int i = 0; i < s->w.nservers; i++)
+		if (s->w.servers[i].store->devices[0].slabs)
+			sim_fail(s, "server %u: %u slabs of a device that is gone", i,
+				 s->w.servers[i].store->devices[0].slabs);
+}
+
 /* False: the run failed. */
 static bool run(uint64_t seed, const struct options *options, uint64_t *done)
 {
@@ -271,6 +292,8 @@ static bool run(uint64_t seed, const struct options *options, uint64_t *done)
 	if (cluster_start(&s->w)) {
 		rough_part(s, options->ops);
 		calm_part(s);
+		if (!s->failure[0])
+			end_part(s);
 		audit(s);
 	} else {
 		sim_fail(s, "the store was not created: %s", s->w.why);

@@ -66,6 +66,7 @@ bool page_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status);
 
 /* guest.c: what the guest asks for, and whether the answers may be. */
 void guest_begin(struct sim *s);
+void guest_resize(struct sim *s, uint64_t pages);
 void guest_read(struct sim *s, uint64_t rpn);
 void guest_reap(struct sim *s);
 void guest_redrive(struct sim *s);
