@@ -14,6 +14,7 @@ class Mutant(typing.NamedTuple):
     new: str
     seeds: int = 200
     also: tuple = ()  # of (file, old, new): further places of the same bug
+    how: tuple = ()  # further arguments of the simulator
 
 
 MUTANTS = [
@@ -62,7 +63,8 @@ MUTANTS = [
            "	(void)word;\n	rmnic_state_page_set(&r->state, op->rpn, version,\n			     RMNIC_STATE_PAGE_HELD);"),
     Mutant("a telling goes out while the page is written", "remote_free.c",
            "	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_WRITING |\n			      RMNIC_STATE_PAGE_TELL;",
-           "	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_TELL;", 2500),
+           "	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_TELL;", 2500,
+           how=("--direct",)),
     Mutant("a page is freed on the members only", "remote_free.c",
            "		rmnic_state_page_set(&r->state, i, version,\n				     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL | writing);",
            "		(void)writing;"),
