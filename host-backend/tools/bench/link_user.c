@@ -306,7 +306,7 @@ struct bench_link *bench_link_user(const char *path, const struct bench_shape *s
 		rmnic_error_set(err, "--socket %s: a socket's path has at most %zu characters", path,
 				sizeof(user->path) - 1);
 	} else {
-		strcpy(user->path, path);
+		memcpy(user->path, path, strlen(path) + 1);
 		if (!make_state(user, err) && !attach(user, err))
 			return &user->link;
 	}

@@ -258,7 +258,7 @@ static void complete(struct bench_load *load, struct bench_slot *slot, const str
 	r->commands++;
 	if (!ok && ++r->errors <= COMPLAINTS)
 		fprintf(stderr, "rmnic-bench: opcode %u on page %llu ended with status 0x%x, %u of %u pages done\n",
-			slot->opcode, (unsigned long long)(slot->block * c->cluster), cqe->status, cqe->done,
+			slot->opcode, 0ull + slot->block * c->cluster, cqe->status, cqe->done,
 			c->cluster);
 	r->pages += ok ? c->cluster : 0;
 	if (slot->opcode != RMNIC_OP_PAGE_IN) {

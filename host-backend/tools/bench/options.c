@@ -138,7 +138,7 @@ int bench_options_check(const struct bench_options *o, struct rmnic_error *err)
 	if (load.pages / load.cluster < 2 * o->queue_depth)
 		return rmnic_error_set(err, "--working-set: %llu commands of %llu pages at a time need %llu KiB at "
 				       "least", (unsigned long long)o->queue_depth, (unsigned long long)o->cluster,
-				       (unsigned long long)(8 * o->queue_depth * o->cluster));
+				       8ull * o->queue_depth * o->cluster);
 	if (bench_load_memory(&load) > 4 * GIB)
 		return rmnic_error_set(err, "--queue-depth %llu with --cluster %llu needs %llu MiB of buffers: "
 				       "choose less", (unsigned long long)o->queue_depth,
