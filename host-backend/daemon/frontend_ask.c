@@ -29,7 +29,8 @@ static void make_device(struct rmnic_frontend *f)
 static struct rmnic_frontend *leaving_one(struct rmnic_frontend *f)
 {
 	for (struct rmnic_frontend *o = f->all->list; o; o = o->next) {
-		if (o == f || !o->vdev || memcmp(o->device.uuid, f->device.uuid, 16))
+		if (o == f || !o->vdev ||
+		    memcmp(o->device.uuid, f->device.uuid, 16) != 0)
 			continue;
 		if (o->phase != RMNIC_FRONTEND_OPEN)
 			return o;

@@ -64,7 +64,7 @@ static void add_slabs(const struct rmnic_state_block *block, unsigned int n)
 		for (unsigned int k = 0; k < v.members; k++)
 			for (unsigned int i = 0; i < n; i++) {
 				if (!servers[i].met ||
-				    memcmp(servers[i].uuid, v.member[k].server, 16))
+				    memcmp(servers[i].uuid, v.member[k].server, 16) != 0)
 					continue;
 				servers[i].slabs++;
 				servers[i].pages += pages;

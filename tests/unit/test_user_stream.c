@@ -146,7 +146,8 @@ static void answers__sent_in_parts(void **state)
 
 	(void)state;
 	for (unsigned int before = 0; before < 12; before++) {
-		uint8_t bytes[64], answer[sizeof(struct rmnic_user_hdr) + sizeof(struct rmnic_stats)];
+		uint8_t bytes[64];
+		uint8_t answer[sizeof(struct rmnic_user_hdr) + sizeof(struct rmnic_stats)] = { 0 };
 		int small = 1, waiting = 0;
 		struct rmnic_user_fatal fatal;
 		struct rmnic_user_msg m;
