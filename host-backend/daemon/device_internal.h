@@ -130,6 +130,7 @@ struct rmnic_vdev {
 	bool lost;        /* FENCED or DAMAGED: not served any more */
 	bool lost_told;
 	bool asleep;      /* NEED_WAKEUP is set */
+	bool brief;       /* ... for 1 ms at most */
 	struct rmnic_dev_enabling enabling;
 	uint64_t no_vector; /* USER-13 */
 	uint32_t npeers;
@@ -171,7 +172,9 @@ bool rmnic_vdev_poll_in(struct rmnic_vdev *v);
 /* After RX was drained (RMP-29). */
 bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now);
 /* NEED_WAKEUP, and a last look. False: there is work. */
-bool rmnic_vdev_sleep(struct rmnic_vdev *v);
+bool rmnic_vdev_sleep(struct rmnic_vdev *v, bool brief);
+/* Whether servers owe it answers. */
+bool rmnic_vdev_expecting(const struct rmnic_vdev *v);
 void rmnic_vdev_wake(struct rmnic_vdev *v);
 uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v);
 /* The store's status changed. */

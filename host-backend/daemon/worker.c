@@ -117,7 +117,7 @@ static uint64_t deadline(struct rmnic_worker *w)
 static void go_to_sleep(struct rmnic_worker *w)
 {
 	for (uint32_t i = 0; i < w->ndevs; i++)
-		if (!rmnic_vdev_sleep(w->devs[i])) {
+		if (!rmnic_vdev_sleep(w->devs[i], !w->slept)) {
 			wake(w, i);
 			return;
 		}
@@ -125,6 +125,15 @@ static void go_to_sleep(struct rmnic_worker *w)
 	rmnic_wait_sleep(w->wait, deadline(w), !w->slept);
 	wake(w, w->ndevs);
 	w->slept = true;
+}
+
+/* Answers come by themselves; a guest that is busy with us asks again before a sleep would pay. */
+static bool time_to_sleep(struct rmnic_worker *w)
+{
+	for (uint32_t i = 0; i < w->ndevs; i++)
+		if (rmnic_vdev_expecting(w->devs[i]))
+			return rmnic_wait_idle(w->wait);
+	return rmnic_wait_idle_asked(w->wait);
 }
 
 static int loop(void *arg)
@@ -137,7 +146,7 @@ static int loop(void *arg)
 			w->busy_rounds++;
 			w->slept = false;
 			rmnic_wait_busy(w->wait);
-		} else if (rmnic_wait_idle(w->wait)) {
+		} else if (time_to_sleep(w)) {
 			go_to_sleep(w);
 		}
 	}

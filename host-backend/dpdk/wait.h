@@ -29,6 +29,11 @@ void rmnic_wait_busy(struct rmnic_wait *w);
 /* A round did nothing. True: it is time to sleep (the caller then sets NEED_WAKEUP and looks
  * once more). False: poll again. */
 bool rmnic_wait_idle(struct rmnic_wait *w);
+/*
+ * The same where what comes next is another question of a guest's: it is worth waiting for a moment
+ * also where CPUs are shared, for as long as that meets questions often enough.
+ */
+bool rmnic_wait_idle_asked(struct rmnic_wait *w);
 /* Sleeps until a descriptor is ready or until deadline (ns, CLOCK_MONOTONIC; UINT64_MAX: never).
  * short_first: at most 1 ms (RULES E1). */
 void rmnic_wait_sleep(struct rmnic_wait *w, uint64_t deadline, bool short_first);
