@@ -33,7 +33,8 @@ struct rmnic_wait {
 	bool shared;
 	bool slack_set;
 	int epoll;
-	int timer; /* -1: epoll_pwait2() is there */
+	int timer;
+	uint64_t armed; /* when the timer expires; 0: it does not */
 	uint64_t spin_ns;    /* how long to spin before sleeping; adapts itself */
 	uint64_t idle_since; /* 0: busy */
 	uint64_t asked_since; /* 0: no question is waited for */
@@ -56,20 +57,13 @@ static struct timespec to_timespec(uint64_t ns)
 				  .tv_nsec = (long)(ns % SECOND_NS) };
 }
 
-/* Kernels before 5.11, and sandboxes that do not know the call, get a timer descriptor. */
 static int timer_prepare(struct rmnic_wait *w, struct rmnic_error *err)
 {
-	struct epoll_event event;
-	struct timespec zero = { 0 };
+	struct epoll_event event = { .events = EPOLLIN };
 
-	if (epoll_pwait2(w->epoll, &event, 1, &zero, NULL) >= 0)
-		return 0;
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (w->timer < 0)
-		return rmnic_error_set(err, "a timer for sleeping lcores: %s", strerror(errno));
-	event = (struct epoll_event){ .events = EPOLLIN,
-				       .data.u64 = (uint32_t)w->timer | FD_TIMER };
-	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &event))
+	event.data.u64 = (uint32_t)w->timer | FD_TIMER;
+	if (w->timer < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &event))
 		return rmnic_error_set(err, "a timer for sleeping lcores: %s", strerror(errno));
 	return 0;
 }
@@ -185,7 +179,7 @@ static void spin_adapt(struct rmnic_wait *w, uint64_t slept, bool woken)
 		w->spin_ns = w->spin_ns / 2 > SPIN_MIN_NS ? w->spin_ns / 2 : SPIN_MIN_NS;
 }
 
-static void event_take(const struct epoll_event *event)
+static void event_take(struct rmnic_wait *w, const struct epoll_event *event)
 {
 	int fd = (int)(uint32_t)event->data.u64;
 	socklen_t len = sizeof(int);
@@ -193,7 +187,8 @@ static void event_take(const struct epoll_event *event)
 	int error;
 
 	if (event->data.u64 & FD_TIMER) {
-		(void)!read(fd, &count, sizeof(count));
+		if (read(fd, &count, sizeof(count)) == sizeof(count))
+			w->armed = 0;
 		return;
 	}
 	/* A packet socket whose interface went down is in error until it is asked which. */
@@ -201,20 +196,21 @@ static void event_take(const struct epoll_event *event)
 		(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 }
 
+/*
+ * Setting a timer costs a virtual machine an exit, and most sleeps end long before theirs. So one that
+ * expires earlier than it has to is left as it is: it ends a sleep for nothing once in a while.
+ */
 static int sleep_until(struct rmnic_wait *w, struct epoll_event *events, uint64_t now,
 		       uint64_t deadline)
 {
-	struct timespec left = to_timespec(deadline > now ? deadline - now : 0);
 	struct itimerspec at = { .it_value = to_timespec(deadline) };
 
-	if (w->timer < 0)
-		return epoll_pwait2(w->epoll, events, EVENTS,
-				    deadline == UINT64_MAX ? NULL : &left, NULL);
 	if (deadline <= now)
 		return epoll_wait(w->epoll, events, EVENTS, 0);
-	if (deadline == UINT64_MAX)
-		at = (struct itimerspec){ 0 };
-	timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	if (deadline != UINT64_MAX && (!w->armed || w->armed > deadline)) {
+		timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &at, NULL);
+		w->armed = deadline;
+	}
 	return epoll_wait(w->epoll, events, EVENTS, -1);
 }
 
@@ -235,7 +231,7 @@ void rmnic_wait_sleep(struct rmnic_wait *w, uint64_t deadline, bool short_first)
 	n = sleep_until(w, events, start, deadline);
 	for (int i = 0; i < n; i++) {
 		woken |= !(events[i].data.u64 & FD_TIMER);
-		event_take(&events[i]);
+		event_take(w, &events[i]);
 	}
 	slept = now_ns() - start;
 	spin_adapt(w, slept, woken);

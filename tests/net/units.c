@@ -319,6 +319,53 @@ static void wait__modes(void **state)
 	rmnic_wait_destroy(w);
 }
 
+/* A question is waited for where CPUs are shared as long as that pays, and now and then to find out. */
+static void wait__asked(void **state)
+{
+	struct rmnic_wait *w = wait_new(RMNIC_POLL_ADAPTIVE, true);
+	int tries = 1;
+
+	(void)state;
+	while (rmnic_wait_idle_asked(w))
+		tries++;
+	assert_in_range(tries, 2, 16);
+	rmnic_wait_busy(w); /* it came */
+	assert_false(rmnic_wait_idle_asked(w));
+	while (!rmnic_wait_idle_asked(w)) /* it does not come: for a while, then no more */
+		;
+	assert_true(rmnic_wait_idle_asked(w));
+	/* Who waits for an answer never spins there. */
+	assert_true(rmnic_wait_idle(w));
+	rmnic_wait_destroy(w);
+	w = wait_new(RMNIC_POLL_BLOCK, true);
+	for (int i = 0; i < 32; i++)
+		assert_true(rmnic_wait_idle_asked(w));
+	rmnic_wait_destroy(w);
+}
+
+/* A timer that expires too early is not set again: it ends a sleep, and the next one is whole. */
+static void wait__early_timer(void **state)
+{
+	struct rmnic_wait *w = wait_new(RMNIC_POLL_BLOCK, true);
+	int fd = eventfd(0, 0);
+	uint64_t start = rmnic_udp_now();
+
+	(void)state;
+	assert_int_equal(rmnic_wait_add(w, fd, true, NULL), 0);
+	eventfd_write(fd, 1);
+	rmnic_wait_sleep(w, start + 3000000, false); /* woken before */
+	while (rmnic_udp_now() < start + 20000000)
+		rmnic_wait_sleep(w, start + 20000000, false);
+	/* A deadline before the one that is set is kept. */
+	eventfd_write(fd, 1);
+	start = rmnic_udp_now();
+	rmnic_wait_sleep(w, start + UINT64_C(60000000000), false);
+	rmnic_wait_sleep(w, start + 2000000, false);
+	assert_in_range(rmnic_udp_now() - start, 2000000, UINT64_C(30000000000));
+	close(fd);
+	rmnic_wait_destroy(w);
+}
+
 /* An eventfd wakes once for each signal though nobody reads it; what is pending wakes at once. */
 static void wait__eventfd(void **state)
 {
@@ -397,6 +444,8 @@ int main(void)
 		cmocka_unit_test_teardown(neighbour__retried, table_free),
 		cmocka_unit_test_teardown(neighbour__full, table_free),
 		cmocka_unit_test(wait__modes),
+		cmocka_unit_test(wait__asked),
+		cmocka_unit_test(wait__early_timer),
 		cmocka_unit_test(wait__eventfd),
 		cmocka_unit_test(wait__short_first),
 		cmocka_unit_test(wait__level_and_overdue),
