@@ -18,12 +18,18 @@
 static void step_done(struct rmnic_rmp_call *call);
 static void step_idle(struct rmnic_rmp_call *call);
 
+static void mark(struct rmnic_remote *r, struct rmnic_remote_peer *p)
+{
+	r->sweeps += !p->sweep;
+	p->sweep = true;
+}
+
 void rmnic_remote_sweep_at(struct rmnic_remote *r, uint32_t peer, bool own)
 {
 	/* Nothing is allocated any more: a server that is done with is, whatever session is next. */
 	if (r->peers[peer].closed)
 		return;
-	r->peers[peer].sweep = true;
+	mark(r, &r->peers[peer]);
 	r->peers[peer].own |= own;
 }
 
@@ -37,7 +43,7 @@ static void finish(struct rmnic_remote *r, bool whole)
 
 	sw->used = false;
 	if (!whole) { /* from the start, when the server is there, and not at once */
-		p->sweep = true;
+		mark(r, p);
 		r->sweep_after = rmnic_env_now(&r->cfg.env) + PAUSE_NS;
 		return;
 	}
@@ -174,6 +180,7 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 	if (info.state != RMNIC_PEER_READY)
 		return false;
 	r->peers[peer].sweep = false;
+	r->sweeps--;
 	sw->used = true;
 	sw->closing = false;
 	sw->peer = peer;
@@ -187,7 +194,7 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 
 void rmnic_remote_sweep(struct rmnic_remote *r)
 {
-	if (r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED ||
+	if (!r->sweeps || r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED ||
 	    r->sweep.used || r->sweep.call.state != RMNIC_CALL_IDLE ||
 	    rmnic_env_now(&r->cfg.env) < r->sweep_after)
 		return;

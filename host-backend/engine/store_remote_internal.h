@@ -140,6 +140,7 @@ struct rmnic_remote {
 	uint32_t nholders;
 	struct rmnic_remote_sweep sweep;
 	uint64_t sweep_after; /* ns */
+	uint32_t sweeps;      /* peers with `sweep` set */
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
 	struct rmnic_store_counters counters;
