@@ -115,14 +115,21 @@ static int mtu_set(struct rmnic_port *port, const struct rmnic_port_config *conf
 	return 0;
 }
 
-/* A shared interface: the kernel shall not see what is ours (RULES F7). */
-static void kernel_keep_out(struct rmnic_port *port, const struct rmnic_port_config *config)
+/*
+ * The kernel shall not see what is ours (RULES F7): on a shared interface it would answer, and on one of
+ * our own it would still look where to route each datagram before it drops it.
+ */
+static void kernel_keep_out(struct rmnic_port *port, const struct rmnic_port_config *config,
+			    bool shared)
 {
 	struct rmnic_error why;
 
 	port->nft = rmnic_nft_add(port->device.argument, port->ip, config->udp_first,
 				  config->udp_last, &why);
-	if (!port->nft)
+	if (!port->nft && !shared)
+		rmnic_log_info("port %s: the kernel's stack sees our datagrams as well, which costs "
+			       "some time: %s", port->device.name, why.text);
+	else if (!port->nft)
 		rmnic_log_warn("port %s: the kernel's stack sees our datagrams as well, which is slow "
 			       "and makes it answer 'port unreachable': %s",
 			       port->device.name, why.text);
@@ -139,8 +146,8 @@ static int interface_watch(struct rmnic_port *port, const struct rmnic_port_conf
 					     port->fds, port->nfds, err);
 	if (!port->watch)
 		return -1;
-	if (netif->has_ip && config->udp_first)
-		kernel_keep_out(port, config);
+	if (config->udp_first)
+		kernel_keep_out(port, config, netif->has_ip);
 	return 0;
 }
 

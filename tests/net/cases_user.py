@@ -184,6 +184,15 @@ def kernel_lives(net):
         check(answer.endswith(b"ping" * 8), "another answer to ping")
 
 
+def the_kernel_is_spared_on_a_port_of_our_own():
+    with Net() as net:
+        echo = net.echo()
+        check("udp dport 7700-7701" in net.b("nft", "list", "ruleset"), "no rule")
+        net.exchange("--count", "50")
+        stopped(echo)
+        check(net.b("nft", "list", "ruleset") == "", "the rule is left behind")
+
+
 def a_dead_process_s_rule_is_replaced():
     with Net() as net:
         net.address("b", f"{B}/24")
@@ -413,7 +422,8 @@ CASES = [
     arp_is_asked_again_until_somebody_answers, arp_is_asked_again_by_a_timer,
     a_gateway_leads_to_other_networks,
     an_address_that_another_machine_has, shared_with_the_kernel,
-    a_dead_process_s_rule_is_replaced, without_the_rule_it_says_so, link_down_and_up,
+    the_kernel_is_spared_on_a_port_of_our_own, a_dead_process_s_rule_is_replaced,
+    without_the_rule_it_says_so, link_down_and_up,
     a_down_link_costs_no_cpu,
     garbage_is_counted_and_not_answered, checksums_and_congestion_marks, noise,
     idle_costs_less_than_one_percent, it_wakes_up_from_idle, pingpong_at_both_mtus,
