@@ -37,6 +37,20 @@ static void user__setup(void)
     user_end(&u);
 }
 
+/* USER-5: a device made again, later, is above whatever an earlier life of it may have sealed. */
+static void user__epochs_of_lives(void)
+{
+    UserRig u = user_start("", NULL);
+    uint32_t first = u.plan->epoch;
+
+    user_end(&u);
+    g_assert_cmpuint(first, >, 1000000);
+    g_usleep(G_USEC_PER_SEC / 2); /* the clock is what is tested */
+    u = user_start("", NULL);
+    g_assert_cmpuint(u.plan->epoch, >, first);
+    user_end(&u);
+}
+
 /* Doorbells reach the backend, its interrupts the guest; QEMU is not asked. */
 static void user__doorbell(void)
 {
@@ -338,6 +352,7 @@ static void user__stats(void)
 void test_user_add(void)
 {
     g_test_add_func("/rmnic/user/setup", user__setup);
+    g_test_add_func("/rmnic/user/epochs-of-lives", user__epochs_of_lives);
     g_test_add_func("/rmnic/user/doorbell", user__doorbell);
     g_test_add_func("/rmnic/user/reset", user__reset);
     g_test_add_func("/rmnic/user/enable-error", user__enable_error);
