@@ -173,8 +173,6 @@ bool rmnic_vdev_poll_in(struct rmnic_vdev *v);
 bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now);
 /* NEED_WAKEUP, and a last look. False: there is work. */
 bool rmnic_vdev_sleep(struct rmnic_vdev *v, bool brief);
-/* Whether servers owe it answers. */
-bool rmnic_vdev_expecting(const struct rmnic_vdev *v);
 void rmnic_vdev_wake(struct rmnic_vdev *v);
 uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v);
 /* The store's status changed. */

@@ -94,11 +94,6 @@ bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now)
 	return rmnic_rmp_client_deadline(v->client) <= now && rmnic_rmp_client_poll(v->client);
 }
 
-bool rmnic_vdev_expecting(const struct rmnic_vdev *v)
-{
-	return rmnic_rmp_client_expecting(v->client);
-}
-
 bool rmnic_vdev_sleep(struct rmnic_vdev *v, bool brief)
 {
 	v->brief = brief;

@@ -127,15 +127,6 @@ static void go_to_sleep(struct rmnic_worker *w)
 	w->slept = true;
 }
 
-/* Answers come by themselves; a guest that is busy with us asks again before a sleep would pay. */
-static bool time_to_sleep(struct rmnic_worker *w)
-{
-	for (uint32_t i = 0; i < w->ndevs; i++)
-		if (rmnic_vdev_expecting(w->devs[i]))
-			return rmnic_wait_idle(w->wait);
-	return rmnic_wait_idle_asked(w->wait);
-}
-
 static int loop(void *arg)
 {
 	struct rmnic_worker *w = arg;
@@ -146,7 +137,7 @@ static int loop(void *arg)
 			w->busy_rounds++;
 			w->slept = false;
 			rmnic_wait_busy(w->wait);
-		} else if (time_to_sleep(w)) {
+		} else if (rmnic_wait_idle_asked(w->wait)) {
 			go_to_sleep(w);
 		}
 	}

@@ -3,6 +3,7 @@
 #include "dpdk/wait.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +18,7 @@
 #define SPIN_NS      50000ull
 #define SHORT_NS     1000000ull
 /*
- * Waiting for a question on shared CPUs. A wait that was not in vain earns 1 and one in vain costs 2:
+ * Spinning on shared CPUs. A spin that was not in vain earns 1 and one in vain costs 2:
  * it takes the CPU from others for about twice as long as a sleep and a wake-up would have taken.
  */
 #define ASKED_NS     30000ull
@@ -37,7 +38,7 @@ struct rmnic_wait {
 	uint64_t armed; /* when the timer expires; 0: it does not */
 	uint64_t spin_ns;    /* how long to spin before sleeping; adapts itself */
 	uint64_t idle_since; /* 0: busy */
-	uint64_t asked_since; /* 0: no question is waited for */
+	uint64_t asked_since; /* 0: not spinning on a shared CPU */
 	uint32_t asked_credit, asked_skips;
 	uint64_t slept_ns;
 	uint64_t sleeps;
@@ -163,8 +164,10 @@ bool rmnic_wait_idle_asked(struct rmnic_wait *w)
 		w->asked_since = now;
 		return false;
 	}
-	if (now - w->asked_since < ASKED_NS)
+	if (now - w->asked_since < ASKED_NS) {
+		sched_yield();
 		return false;
+	}
 	w->asked_credit -= w->asked_credit < ASKED_COST ? w->asked_credit : ASKED_COST;
 	w->asked_since = 0;
 	return true;

@@ -30,8 +30,9 @@ void rmnic_wait_busy(struct rmnic_wait *w);
  * once more). False: poll again. */
 bool rmnic_wait_idle(struct rmnic_wait *w);
 /*
- * The same where what comes next is another question of a guest's: it is worth waiting for a moment
- * also where CPUs are shared, for as long as that meets questions often enough.
+ * The same for who is asked by guests that wait: a doorbell and a wake-up cost them more than a moment's
+ * spinning costs, so that is done also where CPUs are shared, for as long as it meets work often
+ * enough, and giving way to whoever else wants this CPU (a server that is to answer, perhaps).
  */
 bool rmnic_wait_idle_asked(struct rmnic_wait *w);
 /* Sleeps until a descriptor is ready or until deadline (ns, CLOCK_MONOTONIC; UINT64_MAX: never).

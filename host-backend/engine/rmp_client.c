@@ -494,11 +494,6 @@ bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c)
 	return rmnic_timers_next(&c->timers) <= now;
 }
 
-bool rmnic_rmp_client_expecting(const struct rmnic_rmp_client *c)
-{
-	return c->nfree < c->nslots;
-}
-
 uint64_t rmnic_rmp_client_deadline(const struct rmnic_rmp_client *c)
 {
 	return rmnic_timers_next(&c->timers);

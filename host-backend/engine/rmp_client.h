@@ -167,8 +167,6 @@ void rmnic_rmp_client_cancel(struct rmnic_rmp_client *c, struct rmnic_rmp_call *
 void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx);
 /* Runs timers that are due; bounded. True: there are more. */
 bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c);
-/* Whether answers are to come. */
-bool rmnic_rmp_client_expecting(const struct rmnic_rmp_client *c);
 /* now_ns() at which to poll at the latest; UINT64_MAX: never. */
 uint64_t rmnic_rmp_client_deadline(const struct rmnic_rmp_client *c);
 

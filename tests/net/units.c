@@ -319,7 +319,7 @@ static void wait__modes(void **state)
 	rmnic_wait_destroy(w);
 }
 
-/* A question is waited for where CPUs are shared as long as that pays, and now and then to find out. */
+/* Where CPUs are shared who is asked by guests spins as long as that pays, and now and then to find out. */
 static void wait__asked(void **state)
 {
 	struct rmnic_wait *w = wait_new(RMNIC_POLL_ADAPTIVE, true);
@@ -334,7 +334,7 @@ static void wait__asked(void **state)
 	while (!rmnic_wait_idle_asked(w)) /* it does not come: for a while, then no more */
 		;
 	assert_true(rmnic_wait_idle_asked(w));
-	/* Who waits for an answer never spins there. */
+	/* Who is not never spins there (RULES F3). */
 	assert_true(rmnic_wait_idle(w));
 	rmnic_wait_destroy(w);
 	w = wait_new(RMNIC_POLL_BLOCK, true);
