@@ -151,9 +151,9 @@ static void rmnic_user_iommu(RmnicState *s)
  */
 static uint32_t rmnic_user_first_epoch(void)
 {
-    int64_t seconds = g_get_real_time() / G_USEC_PER_SEC - INT64_C(1577836800);
+    int64_t since = g_get_real_time() - INT64_C(1577836800) * G_USEC_PER_SEC;
 
-    return MAX(1, seconds * 2);
+    return MAX(1, since / (G_USEC_PER_SEC / 2));
 }
 
 /* RULES A1: it lives as long as the device does. */
