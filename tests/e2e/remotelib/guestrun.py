@@ -47,6 +47,9 @@ class GuestRun:
                 return line
         raise AssertionError(f"{self.name} ended with status {self.process.wait()} and never said '{text}'")
 
+    def running(self):
+        return self.process.poll() is None
+
     def ended(self, status=0):
         """Reads to the end and checks how it ended. Gives all lines read here."""
         rest = list(self.lines())
