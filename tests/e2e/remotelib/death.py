@@ -19,7 +19,8 @@ def eventually(what, condition, limit=60):
 
 def replaced_under_load(name, number, times, reads):
     """The guest pages and verifies all the while; each backend has paged before it ends."""
-    with Fleet(2, name + "-fleet", memory="256M") as fleet, GuestRun(name, fleet.socket, env={"READS": reads}) as guest:
+    with Fleet(2, name + "-fleet", memory="256M") as fleet, GuestRun(name, fleet.socket, env={"READS": reads},
+                                                                     timeout=600) as guest:
         guest.until("fill")
         for done in range(times):
             eventually(f"backend {done} pages", lambda: any(device["pages_in"] + device["pages_out"] >= 300
