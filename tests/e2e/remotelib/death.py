@@ -5,6 +5,7 @@ import signal
 import time
 
 from fleetlib.fleet import Fleet
+from guestvm import machine
 
 from remotelib.guestrun import GuestRun
 
@@ -42,6 +43,25 @@ def backend_restarted():
 
 def backend_killed():
     replaced_under_load("e2e-kill", signal.SIGKILL, 100, 300000)
+
+
+def backend_away():
+    """DMA-10: the driver counts no time while nobody executes commands; here its limit is half a second."""
+    name = "e2e-away"
+    with Fleet(2, name + "-fleet", memory="256M") as fleet, \
+            GuestRun(name, fleet.socket, append=("rmnic.timeout_ms=500", "loglevel=7")) as guest:
+        guest.until("fill")
+        fleet.backend.kill(signal.SIGKILL)
+        fleet.backend.wait(30)
+        time.sleep(5)  # many limits long
+        fleet.start_backend()
+        guest.ended()
+        guest.result()
+        with open(machine.path("build/log", name, "console.log"), encoding="utf-8", errors="replace") as file:
+            console = file.read()
+        assert "waits for its backend" in console, "no limit passed: the case shows nothing"
+        for word in ("is late", "reset:", "survived its abort"):
+            assert word not in console, f"the driver lost patience: '{word}'"
 
 
 def slabs(fleet):

@@ -11,7 +11,7 @@ class GuestRun:
     """scripts/guest-run with a remote device; with ... as guest: for line in guest.lines(): ..."""
 
     def __init__(self, name, socket, job="run", size=384, ram=128, smp=1, kernel="6.1", env=(), extra=(), shared=True,
-                 timeout=240):
+                 timeout=240, append=()):
         self.name = name
         self.pid_file = None
         args = (devices.shared_ram(ram) if shared else []) + devices.rmnic(0, size, "rmnic", socket) + list(extra)
@@ -21,6 +21,8 @@ class GuestRun:
         settings = {"DEVICES": "rmnic", "WORKING_SET": 2 * ram, "READS": 3000, "REWRITES": 2000, **dict(env)}
         for key, value in settings.items():
             self.command += ["--env", f"{key}={value}"]
+        for word in append:
+            self.command += ["--append", word]
         for arg in args:
             self.command += ["--qemu-arg", arg]
 
