@@ -2,8 +2,8 @@
 /*
  * dpdk/wait.h - what an lcore does after a round without work (DESIGN D10).
  *
- * ADAPTIVE: where CPUs are shared, block on the descriptors at once; on CPUs of its own spin for a
- * while that adapts itself, then block. BUSY: never block. BLOCK: always at once.
+ * ADAPTIVE: where CPUs are shared, block on the descriptors at once (or nearly, see
+ * rmnic_wait_idle_asked()); on CPUs of its own spin for a while that adapts itself, then block. BUSY: never block. BLOCK: always at once.
  */
 #ifndef RMNIC_DPDK_WAIT_H
 #define RMNIC_DPDK_WAIT_H
