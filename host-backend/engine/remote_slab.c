@@ -49,7 +49,8 @@ static void view_drop(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 		r->slabs_ready--;
 	for (unsigned int i = 0; i < s->members; i++)
 		holder_find(r, s->member[i].server)->slabs--;
-	s->members = 0;
+	s->members = s->syncing = s->away = 0;
+	s->spill = false;
 	r->gone -= s->gone;
 	s->gone = false;
 }

@@ -108,6 +108,8 @@ struct rmnic_peer_info {
 	uint32_t slab_pages;
 	uint32_t window;  /* bytes of page-outs on their way that it is given now */
 	bool pressure;
+	bool silent;      /* owes an answer, and was not heard for silent_ns */
+	uint64_t heard;   /* ns: last valid answer */
 	uint64_t srtt[RMNIC_LANES];
 	uint64_t retransmits;
 };
@@ -123,9 +125,15 @@ struct rmnic_rmp_client_config {
 	uint32_t max_calls;  /* 1 to 32768, on their way or waiting */
 	uint32_t max_mtu;    /* RMNIC_RMP_MIN_MTU to RMNIC_RMP_MAX_MTU */
 	uint32_t rx_budget;  /* bytes of pages asked for and not yet here, of all servers */
+	uint64_t silent_ns;  /* 0: silence is not told */
 	void *arg;
 	/* A peer entered or left READY, or gave up. */
 	void (*peer_event)(void *arg, uint32_t peer, enum rmnic_peer_state state);
+	/*
+	 * A peer has not been heard for silent_ns since it was asked something, or is heard
+	 * again. May be NULL.
+	 */
+	void (*silent)(void *arg, uint32_t peer, bool silent);
 	/* A page-in took longer than its server's 99th percentile; once a call. May be NULL. */
 	void (*hedge)(void *arg, struct rmnic_rmp_call *call);
 };

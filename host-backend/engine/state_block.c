@@ -138,8 +138,9 @@ bool rmnic_state_view_get(const struct rmnic_state_block *b, uint64_t slab,
 	if (!current)
 		return true;
 	rmnic_copy_once(view, &row->copy[current & 1], sizeof(*view));
-	if (rmnic_le64_get(view->view) != current || !view->members ||
-	    view->members > RMNIC_RMP_MAX_MEMBERS || view->syncing >> view->members)
+	if (rmnic_le64_get(view->view) != current || view->members > RMNIC_RMP_MAX_MEMBERS ||
+	    view->spill > 1 || (!view->members && !view->spill) ||
+	    (view->syncing | view->away) >> view->members || (view->syncing & view->away))
 		return false;
 	for (unsigned int i = 0; i < view->members; i++)
 		if (!view->member[i].store_id || !view->member[i].handle)

@@ -3,16 +3,19 @@
  * engine/store_remote.h - a page store in the memory of other machines.
  *
  * What is true of each page stands in the state block: the store can be destroyed at any
- * instruction, and one made on the same block, under a higher epoch, goes on. Views may have
- * several members; a write is acknowledged when all of them hold it. Changing views
- * (dropping, repairing, spilling) is not done here yet.
+ * instruction, and one made on the same block, under a higher epoch, goes on. A write is
+ * acknowledged when all members of its slab's recorded view hold it; members that fail are
+ * dropped and replaced meanwhile (state.md, Changing views).
  */
 #ifndef RMNIC_ENGINE_STORE_REMOTE_H
 #define RMNIC_ENGINE_STORE_REMOTE_H
 
 #include "engine/rmp_client.h"
+#include "engine/spill.h"
 #include "engine/state_block.h"
 #include "engine/store.h"
+
+struct rmnic_remote_event;
 
 struct rmnic_remote_config {
 	struct rmnic_env env;
@@ -31,6 +34,17 @@ struct rmnic_remote_config {
 	uint64_t reserve;    /* pages that need a place at the start: what the device advertises;
 			      * 0: all of the state block's */
 	uint64_t meet_ns;    /* how long servers may take to answer at first; 0: 5 s */
+	uint64_t drop_ns;    /* silence after which a member is dropped; 0: 30 ms */
+	uint64_t away_ns;    /* how long one that was dropped is waited for before its pages are
+			      * copied to another server; 0: 10 s */
+	uint32_t hedge_permille; /* page-ins that may be asked of a second member as well because
+				  * the first is slower than it is as a rule; 0: 20 */
+	uint32_t repair_rate; /* pages a second that are copied between servers; 0: 20000 */
+	uint32_t scrub_rate;  /* pages a second whose copies are compared; 0: 1000 */
+	const struct rmnic_spill_ops *spill; /* the last resort; NULL: there is none */
+	void *spill_arg;
+	bool recover;        /* the state block is new and servers have the device's pages: find
+			      * out what they have (STATE-30) instead of releasing it */
 	void *arg;
 	/* Told when the status below changes. May be NULL. */
 	void (*status_changed)(void *arg);
@@ -41,6 +55,58 @@ struct rmnic_remote_config {
 	 * old one. For the log; may be NULL.
 	 */
 	void (*server_empty)(void *arg, const uint8_t server[16], uint64_t slabs);
+	/* A view changed, a repair began or ended, a page is lost. For the log; may be NULL. */
+	void (*event)(void *arg, const struct rmnic_remote_event *event);
+};
+
+enum rmnic_remote_event_kind {
+#define RMNIC_REMOTE_EVENTS(X)                                                             \
+	X(DROPPED, "dropped")     /* a member of the slab: server says which */            \
+	X(SYNCING, "syncing")     /* a member is being filled */                           \
+	X(REPAIRED, "repaired")   /* ... and is whole now; pages: how many were copied */  \
+	X(SYNC_FAILED, "sync failed")                                                      \
+	X(PAGE_LOST, "page lost") /* a page-in found it so: rpn */                         \
+	X(PAGE_FIXED, "page fixed") /* a damaged copy of rpn was replaced */               \
+	X(SPILLING, "spilling")   /* page-outs of the slab go to the spill file */         \
+	X(UNSPILLED, "unspilled") /* its pages are back on servers */                      \
+	X(UNBACKED, "unbacked")   /* capacity is in use that nothing can take if a server goes */
+#define X(id, name) RMNIC_REMOTE_EV_##id,
+	RMNIC_REMOTE_EVENTS(X)
+#undef X
+	RMNIC_REMOTE_EVENT_COUNT
+};
+
+extern const char *const rmnic_remote_event_names[RMNIC_REMOTE_EVENT_COUNT];
+
+struct rmnic_remote_event {
+	enum rmnic_remote_event_kind kind;
+	uint64_t slab;
+	uint64_t rpn;
+	uint64_t pages;
+	uint8_t server[16]; /* zeros: none is meant */
+};
+
+/* How well the pages are kept, now. */
+struct rmnic_remote_progress {
+	uint64_t slabs;     /* that have a place */
+	uint64_t degraded;  /* ... with fewer whole members than replicas */
+	uint64_t syncing;   /* ... with a member that is being filled */
+	uint64_t away;      /* ... with a member that was dropped and is waited for */
+	uint64_t moving;    /* ... with a member on a server that is being drained */
+	uint64_t spilling;  /* ... with a place in the spill file */
+	uint64_t waiting;   /* recovery: without every member of its highest view */
+	uint64_t sync_done, sync_todo; /* pages of the slabs being filled */
+	uint64_t spilled;   /* pages in the spill file */
+	uint64_t spill_free; /* pages that the spill file could still take */
+	uint64_t server_free; /* pages that servers said they could still reserve */
+};
+
+/* One slab, for looking at it. */
+struct rmnic_remote_slab_info {
+	uint64_t view;
+	uint8_t members, syncing, away; /* entries, and a bit an entry */
+	bool spill, waiting;
+	uint8_t server[RMNIC_RMP_MAX_MEMBERS][16];
 };
 
 enum rmnic_remote_status {
@@ -76,6 +142,20 @@ struct rmnic_remote_counters {
 	uint64_t slabs_lost;  /* slabs that were emptied on every member and reserved anew */
 	uint64_t orphans;     /* slabs that servers had for the device and no row named: released */
 	uint64_t unreleased;  /* servers that could not be told to release the device's slabs */
+	uint64_t dropped;     /* members dropped from views */
+	uint64_t resyncs;     /* of members that came back */
+	uint64_t repairs;     /* of slabs, on another server */
+	uint64_t syncs_failed;
+	uint64_t copied;      /* pages between servers, for all of these */
+	uint64_t fixed;       /* damaged copies that were replaced */
+	uint64_t scrubbed;    /* pages whose copies were compared */
+	uint64_t scrub_bad;   /* copies that were found wrong by that */
+	uint64_t hedged;      /* page-ins asked of a second member for slowness */
+	uint64_t hedges_won;  /* ... which was first */
+	uint64_t failed_over; /* page-ins asked of another member for silence */
+	uint64_t spilled;     /* page-outs to the spill file */
+	uint64_t unspilled;   /* pages copied back from it */
+	uint64_t spill_errors;
 };
 
 extern const char *const rmnic_remote_status_names[RMNIC_REMOTE_STATUS_COUNT];
@@ -111,5 +191,32 @@ uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store);
 /* Pages that the client's peer said it can still reserve; UINT64_MAX: it never said. */
 uint64_t rmnic_store_remote_free_pages(const struct rmnic_store *store, uint32_t peer);
 const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmnic_store *store);
+
+/* --- Servers that come and go ----------------------------------------------------------------- */
+
+/*
+ * The peer's failure domain, any number; members of a view are in different ones where that is
+ * possible (STATE-26). 0, as at first: one of its own.
+ */
+void rmnic_store_remote_domain(struct rmnic_store *store, uint32_t peer, uint32_t domain);
+/* on: takes the device's slabs away from the server and gives it no more; false: no longer. */
+void rmnic_store_remote_drain(struct rmnic_store *store, uint32_t peer, bool on);
+/* Slabs in whose views the server is, away ones included. */
+uint64_t rmnic_store_remote_holds(const struct rmnic_store *store, uint32_t peer);
+/* Members of new slabs, 1 to RMNIC_RMP_MAX_MEMBERS; others get more or fewer by and by. */
+bool rmnic_store_remote_replicas(struct rmnic_store *store, uint32_t replicas);
+/* Pages a second, 1 at least: see the configuration. */
+void rmnic_store_remote_rates(struct rmnic_store *store, uint32_t repair, uint32_t scrub);
+/* Goes through the slabs: not for each page. */
+void rmnic_store_remote_progress(const struct rmnic_store *store,
+				 struct rmnic_remote_progress *out);
+/* False: there is no such slab. */
+bool rmnic_store_remote_slab(const struct rmnic_store *store, uint64_t slab,
+			     struct rmnic_remote_slab_info *out);
+/*
+ * Recovery: takes what servers that are here have of a slab that waits. Pages that only the others
+ * have are lost, or old. False: it does not wait.
+ */
+bool rmnic_store_remote_force(struct rmnic_store *store, uint64_t slab);
 
 #endif /* RMNIC_ENGINE_STORE_REMOTE_H */

@@ -4,8 +4,16 @@
  *
  * store_remote.c   creation, the store's operations, looking in
  * remote_page.c    one page out or in, across the members of its slab's view
- * remote_slab.c    views: whose slabs are where, and which servers were met
+ * remote_slab.c    whose slabs are where, and which servers were met
+ * remote_view.c    changing a view: dropping, recording
+ * remote_place.c   which servers take a slab
  * remote_reserve.c finding a place for slabs
+ * remote_repair.c  filling a member: one that came back, a new one, one instead of another
+ * remote_copy.c    one page from a member to another
+ * remote_scrub.c   comparing the copies of pages at rest
+ * remote_spill.c   pages that no server can take
+ * remote_recover.c finding out what servers have, without the state block
+ * remote_look.c    looking in
  * remote_sweep.c   giving slabs back to servers
  * remote_free.c    telling members which pages were freed
  */
@@ -24,13 +32,33 @@
 
 /* A slab's view as it is used: a checked copy of the state block's row. */
 struct rmnic_remote_slab {
-	uint8_t members; /* 0: none yet */
-	uint8_t syncing;
+	uint8_t members; /* entries, away ones included; 0 and no spill: it has no place yet */
+	uint8_t syncing; /* a bit an entry */
+	uint8_t away;
+	bool spill;      /* it has a place in the spill file */
 	bool gone;       /* every member is proved empty: its pages are still to be called LOST */
+	bool waiting;    /* recovery: not every member of its highest view is here */
+	bool recording;  /* its members are being told of the view */
 	uint32_t attempts; /* to find members that came to nothing half way */
+	uint32_t writes;   /* page-outs under way */
+	uint64_t view;
+	uint64_t recorded; /* highest view that all its members said they have: STATE-21 */
 	uint16_t peer[RMNIC_MEMBERS]; /* RMNIC_NO_PEER: not met yet */
+	uint64_t since[RMNIC_MEMBERS];
 	struct rmnic_rmp_member member[RMNIC_MEMBERS];
 };
+
+/* Entries that are members. */
+static inline unsigned int rmnic_remote_live(const struct rmnic_remote_slab *s)
+{
+	return ((1u << s->members) - 1) & ~(unsigned int)s->away;
+}
+
+/* Members that hold every acknowledged page: they may be read. */
+static inline unsigned int rmnic_remote_whole(const struct rmnic_remote_slab *s)
+{
+	return rmnic_remote_live(s) & ~(unsigned int)s->syncing;
+}
 
 /* A page on its way. Out: a call for each member; in: one after the other. */
 struct rmnic_remote_op {
@@ -85,6 +113,10 @@ struct rmnic_remote_peer {
 	bool sweep; /* what it has of the device is to be looked through */
 	bool own;   /* with what this backend allocated: nothing is allocated meanwhile */
 	bool closed; /* RELEASING: it has nothing of the device any more */
+	bool silent; /* it owes an answer and was not heard for drop_ns */
+	bool drain;  /* its slabs are to go elsewhere */
+	uint32_t domain; /* 0: one of its own */
+	uint64_t slabs;  /* that it is a member of, for the same reason as free_pages */
 };
 
 /* A server that rows name. */
@@ -155,6 +187,16 @@ void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to);
 
 uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *op);
 uint16_t rmnic_remote_page_in(struct rmnic_store *store, struct rmnic_page_op *op);
+/* The slab's view changed, or is recorded: its page operations look again at where they are. */
+void rmnic_remote_pages_look(struct rmnic_remote *r, uint64_t slab);
+/* Page operations that wait for the peer ask another one, or drop it. */
+void rmnic_remote_pages_silent(struct rmnic_remote *r, uint32_t peer);
+/* Page-outs of the slab under way that began under a view older than this one (STATE-25). */
+bool rmnic_remote_writes_before(const struct rmnic_remote *r, uint64_t slab, uint64_t view);
+/* The lowest version that a page-out of the slab under way has; else the next one (STATE-23). */
+uint64_t rmnic_remote_since(const struct rmnic_remote *r, uint64_t slab);
+/* Whether a page-out of the page is under way. */
+bool rmnic_remote_is_writing(const struct rmnic_remote *r, uint64_t rpn);
 void rmnic_remote_cancel(struct rmnic_store *store, struct rmnic_page_op *op);
 void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n);
 
@@ -179,6 +221,81 @@ bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8
 const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r);
 /* A server became known, or came back. */
 void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer);
+
+/* --- remote_view.c ----------------------------------------------------------------------- */
+
+/* The slab's view as it is now, to be changed. */
+void rmnic_remote_view_copy(const struct rmnic_remote *r, uint64_t slab,
+			    struct rmnic_state_view *out);
+/*
+ * The slab's next view: recorded in the block at once, and in use; with its members as soon as
+ * may be (STATE-21). to->view is set here.
+ */
+void rmnic_remote_view_change(struct rmnic_remote *r, uint64_t slab, struct rmnic_state_view *to);
+/*
+ * STATE-22. Drops entry i, if that may be. empty: it has lost what it held, and is not waited for.
+ * False: it is the last one, or everybody is silent.
+ */
+bool rmnic_remote_drop(struct rmnic_remote *r, uint64_t slab, unsigned int i, bool empty);
+/* Goes on telling members of views. True: there is more that could be done now. */
+bool rmnic_remote_record(struct rmnic_remote *r);
+/* The client heard nothing of a peer that owes an answer for drop_ns, or has heard of it again. */
+void rmnic_remote_silence(struct rmnic_remote *r, uint32_t peer, bool silent);
+
+/* --- remote_place.c ---------------------------------------------------------------------- */
+
+/*
+ * A server for another member of the slab, beside those it has and those in but[0 .. n - 1]: the one
+ * with more room of two drawn at random (STATE-26). RMNIC_NO_PEER: there is none.
+ */
+uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_t *but, unsigned int n);
+
+/* --- remote_repair.c --------------------------------------------------------------------- */
+
+/* Something is to be done about the slab, perhaps: its view changed, or a server's state did. */
+void rmnic_remote_repair_look(struct rmnic_remote *r, uint64_t slab);
+/* Goes on filling members. True: there is more that could be done now. */
+bool rmnic_remote_repair(struct rmnic_remote *r);
+/* When to try that at the latest; UINT64_MAX: no time. */
+uint64_t rmnic_remote_repair_due(const struct rmnic_remote *r);
+/* Whether a handle on a peer is in use by a repair that no row names yet. */
+bool rmnic_remote_repair_named(const struct rmnic_remote *r, uint32_t peer, uint64_t handle);
+/* Entry i of the slab's view has a wrong copy of rpn: it is replaced some time (STATE-27). */
+void rmnic_remote_fix(struct rmnic_remote *r, uint64_t rpn, unsigned int i);
+
+/* --- remote_spill.c ---------------------------------------------------------------------- */
+
+/* A place in the spill file for a page that goes out or comes in. */
+struct rmnic_remote_spill_op {
+	struct rmnic_remote *store;
+	struct rmnic_spill_io io;
+	uint64_t rpn;
+	uint64_t version;  /* out: of the page; in: of what was read */
+	struct rmnic_spill_place *place; /* set at creation; the page is at its start */
+	uint16_t status;   /* RMNIC_SC_* */
+	void (*done)(struct rmnic_remote_spill_op *op);
+};
+
+/* Whether the slab has a place in the spill file, or gets one now. */
+bool rmnic_remote_spill_room(struct rmnic_remote *r, uint64_t slab);
+/* op->place's page goes to the file, with its record. False: not now. May end at once. */
+bool rmnic_remote_spill_write(struct rmnic_remote_spill_op *op);
+/* ... comes from it: done() says OK only when record and checksum are right. */
+bool rmnic_remote_spill_read(struct rmnic_remote_spill_op *op);
+/* Goes on copying pages back to servers. True: there is more that could be done now. */
+bool rmnic_remote_unspill(struct rmnic_remote *r);
+uint64_t rmnic_remote_unspill_due(const struct rmnic_remote *r);
+
+/* --- remote_scrub.c ---------------------------------------------------------------------- */
+
+bool rmnic_remote_scrub(struct rmnic_remote *r);
+uint64_t rmnic_remote_scrub_due(const struct rmnic_remote *r);
+
+/* --- remote_recover.c -------------------------------------------------------------------- */
+
+/* STATE-30: goes on finding out; the device is not served before it is over. */
+bool rmnic_remote_recover(struct rmnic_remote *r);
+uint64_t rmnic_remote_recover_due(const struct rmnic_remote *r);
 
 /* --- remote_reserve.c -------------------------------------------------------------------- */
 

@@ -37,6 +37,7 @@
 #define RMNIC_RMP_READ_VIEW    0x0e /* which view was recorded */
 #define RMNIC_RMP_SYNC         0x0f /* what is held of a range */
 #define RMNIC_RMP_STAT         0x10 /* counters and gauges */
+#define RMNIC_RMP_RENEW        0x11 /* another handle for a slab, with all that is in it */
 
 /* --- Statuses (rmp.md, "Statuses") --------------------------------------------------- */
 
@@ -258,6 +259,7 @@ RMNIC_ABI_SIZE(rmnic_rmp_sync, 16);
 #define RMNIC_RMP_PAGE_STORED    0x1 /* bytes are held */
 #define RMNIC_RMP_PAGE_FILLED    0x2 /* a word is held */
 #define RMNIC_RMP_PAGE_TOMBSTONE 0x4 /* freed at this version */
+#define RMNIC_RMP_PAGE_BAD       0x8 /* damaged at rest */
 
 struct rmnic_rmp_sync_record {
 	rmnic_le64 vstate; /* version 48, RMNIC_RMP_PAGE_* 16 */

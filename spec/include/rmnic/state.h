@@ -35,7 +35,8 @@ struct rmnic_state_hdr {
 	rmnic_le64 drv_features; /* of the enabling below */
 	rmnic_le32 generation; /* of the enabling that queues and flights are of; 0: none */
 	rmnic_le32 depth;      /* flights of each queue pair */
-	rmnic_u8 rsvd[128];
+	rmnic_le64 spill_id;   /* of the spill file that has the SPILLED pages; 0: none */
+	rmnic_u8 rsvd[120];
 	rmnic_le64 submissions; /* commands fetched so far */
 };
 RMNIC_ABI_SIZE(rmnic_state_hdr, 256);
@@ -44,12 +45,15 @@ RMNIC_ABI_OFFSET(rmnic_state_hdr, submissions, 248);
 /* Who holds a slab, as of one view. */
 struct rmnic_state_view {
 	rmnic_le64 view; /* 0: the slab has no members yet */
-	rmnic_u8 members;
+	rmnic_u8 members; /* entries of member[] */
 	rmnic_u8 syncing; /* a bit a member that is being filled and is not read */
-	rmnic_u8 rsvd[6];
+	rmnic_u8 away;    /* a bit an entry that was dropped: not a member, remembered */
+	rmnic_u8 spill;   /* 1: the slab has a place in the spill file */
+	rmnic_u8 rsvd[4];
+	rmnic_le64 since[RMNIC_RMP_MAX_MEMBERS]; /* away: it may lack versions from this one on */
 	struct rmnic_rmp_member member[RMNIC_RMP_MAX_MEMBERS];
 };
-RMNIC_ABI_SIZE(rmnic_state_view, 144);
+RMNIC_ABI_SIZE(rmnic_state_view, 176);
 
 /* A row: two copies, of which the word `current` selects one. */
 struct rmnic_state_slab {
@@ -57,7 +61,7 @@ struct rmnic_state_slab {
 	struct rmnic_state_view copy[2];
 	rmnic_u8 rsvd[24];
 };
-RMNIC_ABI_SIZE(rmnic_state_slab, 320);
+RMNIC_ABI_SIZE(rmnic_state_slab, 384);
 
 /* A page's word: version in bits 63:16, the rest in bits 15:0. */
 #define RMNIC_STATE_PAGE_VERSION_SHIFT 16
