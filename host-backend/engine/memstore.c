@@ -56,6 +56,7 @@ struct rmnic_memstore *rmnic_memstore_create(const struct rmnic_memstore_config 
 		return NULL;
 	}
 	free_slabs_init(ms);
+	rmnic_crc32c_init(&ms->crc, false);
 	/* RMP-9: random, so that no store ever passes for another one. */
 	ms->store_id = c->env.ops->random(c->env.arg) | 1;
 	ms->generation = c->env.ops->random(c->env.arg) >> (SLOT_BITS + 1);
@@ -254,7 +255,8 @@ uint16_t rmnic_mem_may_write(const struct rmnic_mem_slab *s, uint64_t rpn, uint6
 	uint64_t held = m->vstate >> VERSION_SHIFT;
 
 	*again = false;
-	if (version > held)
+	/* RMP-40: what is damaged is replaced by what it was. */
+	if (version > held || (version == held && (m->vstate & RMNIC_RMP_PAGE_BAD)))
 		return RMNIC_RMP_S_OK;
 	/* RMP-19: the same once more is answered as the first time, anything older refused. */
 	if (version == held && m->crc == crc &&
@@ -277,6 +279,10 @@ static void meta_set(struct rmnic_memstore *ms, struct rmnic_mem_slab *s,
 	if (m->vstate & RMNIC_RMP_PAGE_STORED) {
 		rmnic_frame_put(ms->frames, m->body);
 		ms->stored--;
+	}
+	if (m->vstate & RMNIC_RMP_PAGE_BAD) {
+		ms->bad--;
+		ms->healed += has;
 	}
 	if (kind & RMNIC_RMP_PAGE_STORED)
 		ms->stored++;
@@ -337,6 +343,7 @@ static bool reap(struct rmnic_memstore *ms, struct rmnic_mem_slab *s)
 	for (; s->cursor < end; s->cursor++) {
 		struct rmnic_page_meta *m = &s->meta[s->cursor];
 
+		ms->bad -= (m->vstate & RMNIC_RMP_PAGE_BAD) != 0;
 		if (!(m->vstate & RMNIC_RMP_PAGE_STORED))
 			continue;
 		rmnic_frame_put(ms->frames, m->body);

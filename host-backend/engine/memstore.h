@@ -9,6 +9,7 @@
 #ifndef RMNIC_ENGINE_MEMSTORE_H
 #define RMNIC_ENGINE_MEMSTORE_H
 
+#include "engine/crc32c.h"
 #include "engine/env.h"
 #include "engine/frame.h"
 #include "rmnic/rmp.h"
@@ -29,6 +30,8 @@ struct rmnic_memstore_config {
 	 * stays in the pool, emptied; else it left the pool. NULL: memory is never given back.
 	 */
 	void (*discard)(void *arg, uint32_t granule, bool keep);
+	/* A page of this device was found damaged at rest, for the log. May be NULL. */
+	void (*damaged)(void *arg, const uint8_t device[16], uint64_t rpn);
 	void *arg;
 };
 
@@ -79,10 +82,16 @@ struct rmnic_memstore {
 	uint32_t free_slab;
 	uint32_t dying;
 	uint32_t scan;       /* slab at which idle goes on */
+	uint32_t scrub_slab, scrub_page; /* where scrubbing goes on */
+	struct rmnic_crc32c crc;
 	uint64_t store_id;   /* of this memory's contents */
 	uint64_t generation; /* upper part of the next handle */
 	uint64_t reserved, stored;
 	uint64_t lent;       /* pages that the pool is to have; it may have more for a while */
+	uint64_t bad;        /* pages that are marked so now */
+	uint64_t scrubbed;   /* pages looked at, at rest */
+	uint64_t damaged;    /* pages that were found so */
+	uint64_t healed;     /* ... and have been written again since */
 	bool draining;
 };
 
@@ -109,7 +118,8 @@ struct rmnic_page_meta *rmnic_mem_page(const struct rmnic_mem_slab *slab, uint64
 
 /*
  * Whether a write of version to rpn would be applied: OK; DONE_ALREADY is told apart from
- * STALE by *again. crc: the page's, which must agree when the version does.
+ * STALE by *again. crc: the page's, which must agree when the version does, unless what is there
+ * is marked as damaged: that is replaced.
  */
 uint16_t rmnic_mem_may_write(const struct rmnic_mem_slab *slab, uint64_t rpn, uint64_t version,
 			     uint32_t crc, bool *again);
@@ -131,6 +141,13 @@ uint64_t rmnic_mem_lend(struct rmnic_memstore *ms, uint64_t pages);
 bool rmnic_mem_idle(struct rmnic_memstore *ms);
 /* Releases all slabs of a device: its lease ran out, or its owner said so. */
 void rmnic_mem_device_drop(struct rmnic_memstore *ms, uint32_t device);
+/*
+ * RMP-40. Looks at a page at rest and marks it BAD if it is not what its checksum says. False: it
+ * is BAD.
+ */
+bool rmnic_mem_check(struct rmnic_memstore *ms, struct rmnic_mem_slab *slab, uint64_t rpn);
+/* The same for the next n pages with content, at most; bounded. Gives how many it were. */
+uint32_t rmnic_mem_scrub(struct rmnic_memstore *ms, uint32_t n);
 /* Pages that can still be reserved. */
 uint64_t rmnic_mem_free_pages(const struct rmnic_memstore *ms);
 

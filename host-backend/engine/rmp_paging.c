@@ -66,7 +66,10 @@ static void read_page(struct rmnic_rmp_server *s, const struct rmnic_call *call)
 	const struct rmnic_page_meta *m = rmnic_mem_page(call->slab, call->msg.rpn);
 
 	s->counters.reads++;
-	if (m->vstate & RMNIC_RMP_PAGE_STORED)
+	if (m->vstate & RMNIC_RMP_PAGE_BAD) /* RMP-40 */
+		rmnic_server_reply_with(s, call, RMNIC_RMP_S_CORRUPT, 0,
+					m->vstate >> RMNIC_RMP_VERSION_SHIFT, NULL, 0);
+	else if (m->vstate & RMNIC_RMP_PAGE_STORED)
 		reply_page(s, call, m);
 	else if (m->vstate & RMNIC_RMP_PAGE_FILLED)
 		reply_fill(s, call, m);
@@ -76,6 +79,20 @@ static void read_page(struct rmnic_rmp_server *s, const struct rmnic_call *call)
 }
 
 /* --- Page-out: receiving --------------------------------------------------------------------- */
+
+/*
+ * RMP-19. What is there already is looked at before a write of it is answered without being done:
+ * its reader may have found it damaged, and this is the page that replaces it (RMP-40).
+ */
+static uint16_t may_write(struct rmnic_rmp_server *s, const struct rmnic_call *call, bool *again)
+{
+	const struct rmnic_rmp_msg *m = &call->msg;
+	uint16_t status = rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, again);
+
+	if (!*again || rmnic_mem_check(s->cfg.store, call->slab, m->rpn))
+		return status;
+	return rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, again);
+}
 
 static void out_drop(struct rmnic_rmp_server *s, struct rmnic_out *o)
 {
@@ -162,7 +179,7 @@ static void write_segment(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	uint16_t status;
 	bool again, restarted;
 
-	status = rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, &again);
+	status = may_write(s, call, &again);
 	if (status != RMNIC_RMP_S_OK || again) {
 		s->counters.duplicates += again;
 		rmnic_server_reply(s, call, status, NULL, 0);
@@ -282,7 +299,7 @@ static void write_filled(struct rmnic_rmp_server *s, struct rmnic_call *call)
 			       m->version) != m->crc)
 		s->counters.crc_errors++;
 	else
-		status = rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, &again);
+		status = may_write(s, call, &again);
 	if (status == RMNIC_RMP_S_OK && !again) { /* RMP-23 */
 		rmnic_mem_write(ms, call->slab, m->rpn, m->version, RMNIC_RMP_PAGE_FILLED, m->crc,
 				word);

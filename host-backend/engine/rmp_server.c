@@ -7,6 +7,9 @@
 
 #define APPLY_A_POLL 4 /* RULES H: then RX is looked at again */
 #define MAX_SESSIONS 4096
+/* A sleeping server wakes up for so many pages, and looks at a few between two looks at RX. */
+#define SCRUB_BURST 64
+#define SCRUB_SLICE 8
 
 struct rmnic_rmp_server *rmnic_rmp_server_create(const struct rmnic_rmp_server_config *c)
 {
@@ -45,6 +48,13 @@ void rmnic_rmp_server_destroy(struct rmnic_rmp_server *s)
 		rmnic_paging_drop(s, &s->sessions[i]);
 	s->cfg.env.ops->free(s->cfg.env.arg, s->sessions);
 	s->cfg.env.ops->free(s->cfg.env.arg, s);
+}
+
+void rmnic_rmp_server_scrub(struct rmnic_rmp_server *s, uint32_t rate)
+{
+	s->cfg.scrub_rate = rate;
+	s->scrub_left = 0;
+	s->scrub_at = 0;
 }
 
 void rmnic_rmp_server_pressure(struct rmnic_rmp_server *s, bool on)
@@ -240,6 +250,32 @@ void rmnic_rmp_server_rx(struct rmnic_rmp_server *s, const struct rmnic_rx *rx)
 	serve(s, &call);
 }
 
+/* --- Rounds --------------------------------------------------------------------------------- */
+
+/* RMP-40. Evenly, and never for longer than a page-in may wait. True: there is more to do now. */
+static bool scrub(struct rmnic_rmp_server *s)
+{
+	uint64_t now;
+
+	if (!s->cfg.scrub_rate)
+		return false;
+	if (!s->scrub_left) {
+		now = rmnic_env_now(&s->cfg.env);
+		if (now < s->scrub_at)
+			return false;
+		s->scrub_left = SCRUB_BURST;
+		s->scrub_at = now + SCRUB_BURST * UINT64_C(1000000000) / s->cfg.scrub_rate;
+	}
+	rmnic_mem_scrub(s->cfg.store, SCRUB_SLICE);
+	s->scrub_left -= SCRUB_SLICE;
+	return s->scrub_left != 0;
+}
+
+uint64_t rmnic_rmp_server_deadline(const struct rmnic_rmp_server *s)
+{
+	return s->cfg.scrub_rate && s->cfg.store->reserved ? s->scrub_at : UINT64_MAX;
+}
+
 bool rmnic_rmp_server_poll(struct rmnic_rmp_server *s)
 {
 	bool more;
@@ -247,6 +283,7 @@ bool rmnic_rmp_server_poll(struct rmnic_rmp_server *s)
 	for (int i = 0; i < APPLY_A_POLL && s->queued; i++)
 		rmnic_paging_apply(s);
 	more = rmnic_mem_idle(s->cfg.store);
+	more |= scrub(s);
 	rmnic_session_leases(s);
 	return s->queued || more;
 }

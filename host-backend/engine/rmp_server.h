@@ -23,6 +23,7 @@ struct rmnic_rmp_server_config {
 	uint32_t max_sessions;        /* 1 to 4096 */
 	uint32_t max_queue;           /* page-outs of all sessions that are queued at a time */
 	uint32_t max_mtu;             /* 0: RMNIC_RMP_MAX_MTU */
+	uint32_t scrub_rate;          /* pages at rest looked at in a second; 0: none */
 	uint64_t lease_ns;            /* slabs of a device unheard of for so long are released; 0: never */
 	/* A HELLO was answered, with another status than COOKIE; for the log. May be NULL. */
 	void (*greeted)(void *arg, const struct rmnic_addr *from,
@@ -60,6 +61,10 @@ void rmnic_rmp_server_destroy(struct rmnic_rmp_server *server);
 void rmnic_rmp_server_rx(struct rmnic_rmp_server *server, const struct rmnic_rx *rx);
 /* Applies queued page-outs, then housekeeping; bounded. True: there is more to do. */
 bool rmnic_rmp_server_poll(struct rmnic_rmp_server *server);
+/* When to poll at the latest, for what is not asked for (ns, now_ns()'s); UINT64_MAX: never. */
+uint64_t rmnic_rmp_server_deadline(const struct rmnic_rmp_server *server);
+/* Pages at rest that are looked at in a second, from now on; 0: none (RMP-40). */
+void rmnic_rmp_server_scrub(struct rmnic_rmp_server *server, uint32_t rate);
 /* The server asks its clients to take slabs away (RMNIC_RMP_F_PRESSURE). */
 void rmnic_rmp_server_pressure(struct rmnic_rmp_server *server, bool on);
 

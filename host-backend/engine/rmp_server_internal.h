@@ -76,6 +76,8 @@ struct rmnic_rmp_server {
 	uint32_t queued;
 	uint32_t active; /* sessions in use */
 	uint32_t lease_scan;
+	uint32_t scrub_left; /* pages of this burst of scrubbing */
+	uint64_t scrub_at;   /* ns: of the next one */
 	bool pressure;
 	struct rmnic_rmp_server_counters counters;
 	uint8_t scratch[RMNIC_RMP_MAX_MTU];
