@@ -4,8 +4,8 @@
  * whoever does the input and output.
  *
  * One file a device. It is an array of places, one a page of the device, of which only those
- * take room that are reserved. Nothing here may block. Reads and writes that are under way do
- * not touch the same place.
+ * take room that are reserved. Nothing here may block. Two writes of a place are never under way
+ * together; a read may meet a write, and gives then some of both.
  */
 #ifndef RMNIC_ENGINE_SPILL_H
 #define RMNIC_ENGINE_SPILL_H
@@ -43,13 +43,21 @@ struct rmnic_spill_io {
 	struct rmnic_spill_io *next; /* the file's, while it is under way */
 };
 
+/* Room on a disk is not had at once. */
+enum rmnic_spill_hold {
+	RMNIC_SPILL_NONE, /* there is no room */
+	RMNIC_SPILL_HELD,
+	RMNIC_SPILL_WAIT, /* under way: ask again, with the same range, when poll() has said true */
+};
+
 struct rmnic_spill_ops {
 	/* Random, of this file; another one after it was made anew. Not 0. */
 	uint64_t (*id)(void *arg);
 	/* Pages that the file may still take. */
 	uint64_t (*room)(void *arg);
-	/* Gives places first .. first + n - 1 room, or takes it away. False: there is none. */
-	bool (*hold)(void *arg, uint64_t first, uint64_t n);
+	/* Gives places first .. first + n - 1 room, or takes it away. A range is all of one slab. */
+	enum rmnic_spill_hold (*hold)(void *arg, uint64_t first, uint64_t n);
+	/* No read or write of these places is under way. */
 	void (*release)(void *arg, uint64_t first, uint64_t n);
 	/* False: too many are under way; done() will not be called. May call done() at once. */
 	bool (*submit)(void *arg, struct rmnic_spill_io *io);
