@@ -52,11 +52,13 @@ class Server:
         self.space = Namespace(fleet.space)
         fleet.space.joined(self.link, self.space, "up0", fleet.mtu)
         self.child = None
+        self.named = index < fleet.count   # to the backend, when it starts
+        self.memory = fleet.memory[index]
 
     def argv(self):
         fleet = self.fleet
         return [program("rmnic-memd"), "--control", self.control, "--port", fleet.port("up0", self.address),
-                "--udp-port", str(PORT), "--uuid", self.uuid, "--memory", fleet.memory[self.index], "--slab-size", fleet.slab,
+                "--udp-port", str(PORT), "--uuid", self.uuid, "--memory", self.memory, "--slab-size", fleet.slab,
                 *fleet.common, *fleet.memd_args]
 
     def start(self):
@@ -71,16 +73,18 @@ class Fleet:
     """
     with Fleet(servers=2) as fleet: fleet.socket is where QEMU's chardev connects.
 
-    memory: what each server lends, one text for all or a list. common, memd_args, rmnicd_args: further
+    memory: what each server lends, one text for all or a list. spare: servers more that have a link, but are neither
+    started nor known to the backend. common, memd_args, rmnicd_args: further
     arguments of the programs. Logs are in build/log/NAME.
     """
 
     def __init__(self, servers=2, name="fleet", mtu=9000, driver="af_packet", memory="512M", slab="64M",
-                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=()):
-        if not 1 <= servers <= MAX_SERVERS:
-            raise Problem(f"{servers} servers: choose 1 to {MAX_SERVERS}, the backend has a link to each")
+                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=(), spare=0):
+        if not 1 <= servers <= servers + spare <= MAX_SERVERS:
+            raise Problem(f"{servers + spare} servers: choose 1 to {MAX_SERVERS}, the backend has a link to each")
+        self.links = servers + spare
         self.count, self.mtu, self.driver, self.slab = servers, mtu, driver, slab
-        self.memory = [memory] * servers if isinstance(memory, str) else list(memory)
+        self.memory = [memory] * self.links if isinstance(memory, str) else list(memory)
         self.common = ["--no-huge", "--memory-mib", str(memory_mib), *(["--poll", poll] if poll else []), *common]
         self.memd_args, self.rmnicd_args = list(memd_args), list(rmnicd_args)
         self.log_dir = os.path.join(ROOT, "build/log", name)
@@ -111,7 +115,7 @@ class Fleet:
         self.socket = os.path.join(self.scratch, "rmnic.sock")
         self.control = os.path.join(self.scratch, "rmnicd.ctl")
         self.space = Namespace()
-        for index in range(self.count):
+        for index in range(self.links):
             self.servers.append(Server(self, index))
 
     def start(self):
@@ -120,14 +124,15 @@ class Fleet:
 
     def start_servers(self):
         # All at once: what takes time is each program's own start.
-        children = [server.start() for server in self.servers]
+        children = [server.start() for server in self.servers if server.named]
         for child in children:
             child.ready(READY_S)
 
     def backend_argv(self):
         argv = [program("rmnicd"), "--socket", self.socket, "--control", self.control, *self.common]
         for server in self.servers:
-            argv += ["--port", self.port(server.link, server.gateway), "--server", f"{server.address}:{PORT}"]
+            argv += ["--port", self.port(server.link, server.gateway)]
+            argv += ["--server", f"{server.address}:{PORT}"] if server.named else []
         return argv + self.rmnicd_args
 
     def start_backend(self):
