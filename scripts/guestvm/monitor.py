@@ -1,6 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """QMP over a socket, without threads: the event loop feeds it, callers leave a continuation."""
 import json
+import socket
+
+
+def tell(path, command):
+    """One command to a monitor of its own (guest-run --qmp), without arguments; waits for its answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(60)
+        sock.connect(path)
+        with sock.makefile("rw", encoding="utf-8") as stream:
+            for request in ("qmp_capabilities", command):
+                stream.write(json.dumps({"execute": request, "id": request}) + "\n")
+                stream.flush()
+            for line in stream:
+                if json.loads(line).get("id") == command:
+                    return json.loads(line)
+    return {"error": {"class": "HostError", "desc": f"{path}: closed before it answered '{command}'"}}
 
 
 class Monitor:

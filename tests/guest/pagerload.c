@@ -2,7 +2,7 @@
 /*
  * pagerload - page a working set larger than the memory in and out, verify every byte, measure
  *
- *   pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL]
+ *   pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL] [-u FILE] [-x FIFO]
  *
  * Phases: fill (page-out rate), random reads (page-in latency), random rewrites under a new
  * generation, sequential sweep (page-in rate). Each page's 512 words follow from its number and
@@ -11,6 +11,10 @@
  * Latency is that of the first touch of a page, counted only where the touch was a major fault
  * (getrusage): mincore() would take a page still in the swap cache for absent or the reverse,
  * the fault counter is the kernel's own word that the page was read from the swap device.
+ *
+ * With -u reads and rewrites are repeated until FILE is there: the latencies are then those of the last
+ * round, but for the slowest page-in, which is that of all rounds. FIFO is opened and closed half way
+ * through the first reads: who waits for it may do something to the device then.
  *
  * REPORT takes lines 'say TEXT' and 'data result-LABEL JSON' (default: standard output).
  * Exit: 0 all pages were right and enough of them were paged; 1 not so; 2 wrong use or no swap.
@@ -35,7 +39,7 @@
 
 static struct {
 	uint64_t pages, reads, rewrites, seed;
-	const char *label;
+	const char *label, *until, *half_way;
 	int report;
 
 	uint64_t *memory;
@@ -44,6 +48,8 @@ static struct {
 
 	uint32_t *latency_ns;	/* one entry a page-in seen by the random reads */
 	uint64_t latencies;
+	uint32_t slowest_ns;
+	uint64_t rounds;
 	uint64_t mismatches;
 	double out_per_s, in_per_s;
 	double ns_per_tick;
@@ -231,18 +237,42 @@ static void phase_fill(void)
 	progress("fill", load.pages, load.pages);
 }
 
+/* Who reads the FIFO comes to its end; that nobody does is no reason to wait. */
+static void half_way(void)
+{
+	int fd = load.half_way ? open(load.half_way, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+
+	if (load.half_way && fd < 0)
+		fail("-x %s: %s", load.half_way, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	load.half_way = NULL;
+}
+
+static void latency_add(uint32_t ns)
+{
+	load.latency_ns[load.latencies++] = ns;
+	if (ns > load.slowest_ns)
+		load.slowest_ns = ns;
+}
+
 static void phase_random_read(void)
 {
-	uint64_t state = load.seed, faults = major_faults(), after, start, end, page;
+	static uint64_t state;
+	uint64_t faults = major_faults(), after, start, end, page;
 
+	state += load.seed;
+	load.latencies = 0;
 	for (uint64_t i = 0; i < load.reads; i++) {
+		if (i == load.reads / 2)
+			half_way();
 		page = random_next(&state) % load.pages;
 		start = ticks();
 		(void)*(volatile uint64_t *)(load.memory + page * WORDS);
 		end = ticks();
 		after = major_faults();
 		if (after != faults)
-			load.latency_ns[load.latencies++] = (uint32_t)((double)(end - start) * load.ns_per_tick);
+			latency_add((uint32_t)((double)(end - start) * load.ns_per_tick));
 		faults = after;
 		page_verify(page);
 		if (i % LOOK_EVERY == 0) {
@@ -255,8 +285,10 @@ static void phase_random_read(void)
 
 static void phase_random_rewrite(void)
 {
-	uint64_t state = ~load.seed, page;
+	static uint64_t state;
+	uint64_t page;
 
+	state += ~load.seed;
 	for (uint64_t i = 0; i < load.rewrites; i++) {
 		page = random_next(&state) % load.pages;
 		page_verify(page);
@@ -267,6 +299,15 @@ static void phase_random_rewrite(void)
 			progress("rewrite", i, load.rewrites);
 	}
 	progress("rewrite", load.rewrites, load.rewrites);
+}
+
+static void rounds(void)
+{
+	do {
+		phase_random_read();
+		phase_random_rewrite();
+		load.rounds++;
+	} while (load.until && access(load.until, F_OK));
 }
 
 static void phase_sweep(void)
@@ -321,10 +362,10 @@ static int result_report(uint64_t required)
 		       PRIu64 " had to go out and come back\n", load.label, out, in, load.latencies, required);
 	report("data result-%s {\"device\":\"%s\",\"working_set_pages\":%" PRIu64 ",\"pages_out\":%" PRIu64
 	       ",\"pages_in\":%" PRIu64 ",\"page_in_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f}"
-	       ",\"page_ins_timed\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
+	       ",\"page_ins_timed\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
 	       ",\"mismatches\":%" PRIu64 ",\"unverified\":%" PRIu64 ",\"ok\":%s}\n",
 	       load.label, load.label, load.pages, out, in, latency_us(0.5), latency_us(0.9),
-	       latency_us(0.99), latency_us(1), load.latencies, load.out_per_s, load.in_per_s,
+	       latency_us(0.99), load.slowest_ns / 1000.0, load.latencies, load.rounds, load.out_per_s, load.in_per_s,
 	       load.mismatches, unverified, ok ? "true" : "false");
 	return ok ? 0 : 1;
 }
@@ -384,19 +425,22 @@ int main(int argc, char **argv)
 	uint64_t required;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:n:w:s:r:l:")) != -1) {
+	while ((option = getopt(argc, argv, "m:n:w:s:r:l:u:x:")) != -1) {
 		switch (option) {
 		case 'm': load.pages = number(optarg, 'm') * 256; break;
 		case 'n': load.reads = number(optarg, 'n'); break;
 		case 'w': load.rewrites = number(optarg, 'w'); break;
 		case 's': load.seed = number(optarg, 's'); break;
 		case 'l': load.label = optarg; break;
+		case 'u': load.until = optarg; break;
+		case 'x': load.half_way = optarg; break;
 		case 'r':
 			load.report = open(optarg, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 			if (load.report < 0)
 				fail("-r %s: %s", optarg, strerror(errno));
 			break;
-		default: fail("usage: pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL]");
+		default: fail("usage: pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL]"
+			      " [-u FILE] [-x FIFO]");
 		}
 	}
 	vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
@@ -404,8 +448,7 @@ int main(int argc, char **argv)
 	out_before = pages_out();
 	in_before = pages_in();
 	phase_fill();
-	phase_random_read();
-	phase_random_rewrite();
+	rounds();
 	phase_sweep();
 	return result_report(required);
 }

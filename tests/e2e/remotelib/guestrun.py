@@ -4,15 +4,15 @@ import json
 import os
 import subprocess
 
-from guestvm import devices, machine
+from guestvm import devices, machine, monitor
 
 
 class GuestRun:
     """scripts/guest-run with a remote device; with ... as guest: for line in guest.lines(): ..."""
 
     def __init__(self, name, socket, job="run", size=384, ram=128, smp=1, kernel="6.1", env=(), extra=(), shared=True,
-                 timeout=240, append=()):
-        self.name = name
+                 timeout=240, append=(), qmp=None):
+        self.name, self.qmp = name, qmp
         self.pid_file = None
         args = (devices.shared_ram(ram) if shared else []) + devices.rmnic(0, size, "rmnic", socket) + list(extra)
         self.command = [machine.path("scripts/guest-run"), "--kernel", kernel, "--job", job, "--name", name,
@@ -21,6 +21,8 @@ class GuestRun:
         settings = {"DEVICES": "rmnic", "WORKING_SET": 2 * ram, "READS": 3000, "REWRITES": 2000, **dict(env)}
         for key, value in settings.items():
             self.command += ["--env", f"{key}={value}"]
+        if qmp:
+            self.command += ["--qmp", qmp]
         for word in append:
             self.command += ["--append", word]
         for arg in args:
@@ -48,6 +50,10 @@ class GuestRun:
             if text in line:
                 return line
         raise AssertionError(f"{self.name} ended with status {self.process.wait()} and never said '{text}'")
+
+    def press_power_button(self):
+        """Ends the rounds of a guest that was told to expect faults (tests/guest/jobs/run)."""
+        monitor.tell(self.qmp, "system_powerdown")
 
     def running(self):
         return self.process.poll() is None
