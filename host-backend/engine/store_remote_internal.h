@@ -12,6 +12,7 @@
  * remote_copy.c    one page from a member to another
  * remote_scrub.c   comparing the copies of pages at rest
  * remote_spill.c   pages that no server can take
+ * remote_range.c   what a member holds of some pages
  * remote_recover.c finding out what servers have, without the state block
  * remote_look.c    looking in
  * remote_sweep.c   giving slabs back to servers
@@ -175,6 +176,9 @@ struct rmnic_remote {
 	uint32_t sweeps;      /* peers with `sweep` set */
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
+	struct rmnic_remote_scrub *scrub;
+	struct rmnic_remote_recovery *recovery; /* NULL: every row says who holds its slab */
+	uint64_t waiting;     /* slabs with that mark */
 	struct rmnic_store_counters counters;
 	struct rmnic_remote_counters remote;
 };
@@ -288,14 +292,28 @@ uint64_t rmnic_remote_unspill_due(const struct rmnic_remote *r);
 
 /* --- remote_scrub.c ---------------------------------------------------------------------- */
 
+/* False: no memory. */
+bool rmnic_remote_scrub_create(struct rmnic_remote *r);
+void rmnic_remote_scrub_destroy(struct rmnic_remote *r);
+/* Goes on comparing. True: there is more that could be done now. */
 bool rmnic_remote_scrub(struct rmnic_remote *r);
 uint64_t rmnic_remote_scrub_due(const struct rmnic_remote *r);
 
 /* --- remote_recover.c -------------------------------------------------------------------- */
 
-/* STATE-30: goes on finding out; the device is not served before it is over. */
+/*
+ * Once the rows are loaded: begins, if that was asked for or a predecessor did not finish it. Slabs
+ * without a row wait from then on. False: no memory.
+ */
+bool rmnic_remote_recover_create(struct rmnic_remote *r);
+void rmnic_remote_recover_destroy(struct rmnic_remote *r);
+/* STATE-30: goes on finding out. True: there is more that could be done now. */
 bool rmnic_remote_recover(struct rmnic_remote *r);
 uint64_t rmnic_remote_recover_due(const struct rmnic_remote *r);
+/* The device is not served yet, and nothing is reserved: too little is known of its slabs. */
+bool rmnic_remote_finding(const struct rmnic_remote *r);
+/* Servers may have slabs that no row names yet: nothing is released on any of them. */
+bool rmnic_remote_recovering(const struct rmnic_remote *r);
 
 /* --- remote_reserve.c -------------------------------------------------------------------- */
 

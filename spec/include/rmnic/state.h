@@ -36,7 +36,8 @@ struct rmnic_state_hdr {
 	rmnic_le32 generation; /* of the enabling that queues and flights are of; 0: none */
 	rmnic_le32 depth;      /* flights of each queue pair */
 	rmnic_le64 spill_id;   /* of the spill file that has the SPILLED pages; 0: none */
-	rmnic_u8 rsvd[120];
+	rmnic_le32 recovering; /* 1: servers may have slabs that no row names yet (STATE-30) */
+	rmnic_u8 rsvd[116];
 	rmnic_le64 submissions; /* commands fetched so far */
 };
 RMNIC_ABI_SIZE(rmnic_state_hdr, 256);
