@@ -7,44 +7,6 @@
 #define STEP_NS  UINT64_C(5000000000)
 #define RETRY_NS UINT64_C(1000000000) /* with all servers full */
 
-/* --- Placement -------------------------------------------------------------------------------- */
-
-static bool usable(const struct rmnic_remote *r, const struct rmnic_remote_alloc *a, uint32_t peer,
-		   unsigned int chosen)
-{
-	struct rmnic_peer_info info;
-
-	rmnic_rmp_client_peer(r->client, peer, &info);
-	if (info.state != RMNIC_PEER_READY || r->peers[peer].full || info.pressure ||
-	    info.slab_pages < r->state.slab_pages)
-		return false;
-	/* STATE-18: a RELEASE that is still on its way must not meet a slab allocated anew. */
-	if (r->peers[peer].own)
-		return false;
-	for (unsigned int i = 0; i < chosen; i++)
-		if (a->peer[i] == peer) /* replicas are never on one server */
-			return false;
-	return true;
-}
-
-/* The one with more room of two drawn at random. False: none is usable. */
-static bool choose(struct rmnic_remote *r, struct rmnic_remote_alloc *a, unsigned int n)
-{
-	uint32_t found = 0, best = 0;
-	uint64_t start = r->cfg.env.ops->random(r->cfg.env.arg);
-
-	for (uint32_t i = 0; i < r->cfg.max_peers && found < 2; i++) {
-		uint32_t peer = (uint32_t)((start + i) % r->cfg.max_peers);
-
-		if (!usable(r, a, peer, n))
-			continue;
-		if (!found++ || r->peers[peer].free_pages > r->peers[best].free_pages)
-			best = peer;
-	}
-	a->peer[n] = best;
-	return found != 0;
-}
-
 /* --- Reserving -------------------------------------------------------------------------------- */
 
 static void alloc_done(struct rmnic_rmp_call *call);
@@ -61,13 +23,16 @@ static void alloc_drop(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 static bool alloc_step(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 {
 	struct rmnic_rmp_call *call = &a->call;
-	unsigned int n = a->step % r->cfg.replicas;
-	bool placing = a->step < r->cfg.replicas;
+	unsigned int n = a->step % a->view.members;
+	bool placing = a->step < a->view.members;
+	uint16_t to = RMNIC_NO_PEER;
 
-	if (placing && !choose(r, a, n)) {
+	if (placing && (to = rmnic_remote_place(r, a->slab, a->peer, n)) == RMNIC_NO_PEER) {
 		alloc_drop(r, a);
 		return false;
 	}
+	if (placing)
+		a->peer[n] = to;
 	memset(call, 0, sizeof(*call));
 	call->peer = a->peer[n];
 	call->arg = a;
@@ -89,8 +54,11 @@ static bool alloc_step(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 		call->body_len = sizeof(a->view);
 	}
 	a->again = false;
-	if (!rmnic_rmp_client_submit(r->client, call))
+	r->peers[call->peer].placing += placing;
+	if (!rmnic_rmp_client_submit(r->client, call)) {
+		r->peers[call->peer].placing -= placing;
 		alloc_drop(r, a);
+	}
 	return a->used;
 }
 
@@ -130,6 +98,7 @@ static void alloc_done(struct rmnic_rmp_call *call)
 	struct rmnic_remote *r = a->store;
 
 	a->again = true;
+	r->peers[call->peer].placing -= call->type == RMNIC_RMP_ALLOC;
 	if (r->status == RMNIC_REMOTE_RELEASING) { /* what was allocated is swept */
 		alloc_drop(r, a);
 		return;
@@ -156,7 +125,7 @@ static void alloc_done(struct rmnic_rmp_call *call)
 	default:
 		a->again = false;
 	}
-	if (a->step == 2 * r->cfg.replicas)
+	if (a->step == 2 * a->view.members)
 		publish(r, a);
 	else if (!a->again)
 		alloc_drop(r, a);
@@ -192,13 +161,12 @@ static bool find_slab(struct rmnic_remote *r)
 	return false;
 }
 
-/* room: one of them may have some. greeted: every server has answered, or never will. */
+/* room: enough of them may have some. greeted: every server has answered, or never will. */
 static uint32_t count_ready(const struct rmnic_remote *r, bool *room, bool *greeted)
 {
 	struct rmnic_peer_info info;
-	uint32_t ready = 0;
+	uint32_t ready = 0, roomy = 0;
 
-	*room = false;
 	*greeted = true;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
 		rmnic_rmp_client_peer(r->client, i, &info);
@@ -206,9 +174,10 @@ static uint32_t count_ready(const struct rmnic_remote *r, bool *room, bool *gree
 		if (info.state != RMNIC_PEER_READY)
 			continue;
 		ready++;
-		*room |= !r->peers[i].full && !info.pressure &&
+		roomy += !r->peers[i].full && !r->peers[i].drain && !info.pressure &&
 			 info.slab_pages >= r->state.slab_pages;
 	}
+	*room = roomy >= r->cfg.replicas;
 	return ready;
 }
 
@@ -217,6 +186,20 @@ bool rmnic_remote_reserving(const struct rmnic_remote *r)
 	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++)
 		if (r->allocs[i].used || r->allocs[i].call.state != RMNIC_CALL_IDLE)
 			return true;
+	return false;
+}
+
+bool rmnic_remote_reserving_at(const struct rmnic_remote *r, uint32_t peer)
+{
+	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++) {
+		const struct rmnic_remote_alloc *a = &r->allocs[i];
+
+		if (a->call.state != RMNIC_CALL_IDLE && a->call.peer == peer)
+			return true;
+		for (unsigned int k = 0; a->used && k <= a->step && k < a->view.members; k++)
+			if (a->peer[k] == peer)
+				return true;
+	}
 	return false;
 }
 
@@ -231,6 +214,9 @@ static uint64_t next_view(const struct rmnic_remote *r, uint64_t slab)
 
 static void start_allocs(struct rmnic_remote *r)
 {
+	/* What cannot be ended is not begun: it would be begun again and again. */
+	if (rmnic_remote_takers(r) < r->cfg.replicas)
+		return;
 	r->advancing = true;
 	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++) {
 		struct rmnic_remote_alloc *a = &r->allocs[i];

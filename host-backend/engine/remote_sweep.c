@@ -174,7 +174,8 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 	struct rmnic_remote_sweep *sw = &r->sweep;
 	struct rmnic_peer_info info;
 
-	if (!r->peers[peer].sweep || (r->peers[peer].own && rmnic_remote_reserving(r)))
+	/* Nothing is allocated there meanwhile, and what was is in a row by now (STATE-18). */
+	if (!r->peers[peer].sweep || (r->peers[peer].own && rmnic_remote_reserving_at(r, peer)))
 		return false;
 	rmnic_rmp_client_peer(r->client, peer, &info);
 	if (info.state != RMNIC_PEER_READY)

@@ -117,6 +117,7 @@ struct rmnic_remote_peer {
 	bool silent; /* it owes an answer and was not heard for drop_ns */
 	bool drain;  /* its slabs are to go elsewhere */
 	uint32_t domain; /* 0: one of its own */
+	uint32_t placing; /* ALLOCs under way: free_pages does not know of them yet */
 	uint64_t slabs;  /* that it is a member of, for the same reason as free_pages */
 };
 
@@ -253,6 +254,10 @@ void rmnic_remote_silence(struct rmnic_remote *r, uint32_t peer, bool silent);
  * with more room of two drawn at random (STATE-26). RMNIC_NO_PEER: there is none.
  */
 uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_t *but, unsigned int n);
+/* Whether the server may be given a slab now. */
+bool rmnic_remote_may_take(const struct rmnic_remote *r, uint32_t peer);
+/* Servers that may. */
+unsigned int rmnic_remote_takers(const struct rmnic_remote *r);
 
 /* --- remote_repair.c --------------------------------------------------------------------- */
 
@@ -323,6 +328,8 @@ void rmnic_remote_reserve(struct rmnic_remote *r);
 void rmnic_remote_want(struct rmnic_remote *r, uint64_t slabs);
 /* Whether a place is being found for some slab. */
 bool rmnic_remote_reserving(const struct rmnic_remote *r);
+/* Whether one is being found on this server, among others. */
+bool rmnic_remote_reserving_at(const struct rmnic_remote *r, uint32_t peer);
 
 /* --- remote_sweep.c ---------------------------------------------------------------------- */
 

@@ -48,6 +48,7 @@ static void pages__through_faults(void **state)
 		rw.net.faults.delay_ns = 5000;
 		/* What is late here is late by many timeouts of a page: luck may take its time. */
 		rw.cfg.timeout_ns = 50000 * MS;
+		rw.cfg.max_ops = 512; /* pages wait for their late datagrams to be sent */
 		assert_true(cluster_start(&rw));
 		assert_true(cluster_ready(&rw, 60000 * MS));
 		for (uint64_t k = 0; k < 400; k++)
