@@ -6,27 +6,31 @@
 
 #include "rmnic/device.h"
 
+#pragma weak rmnic_store_remote_domain
+
 static void server_rx(void *arg, const struct rmnic_rx *rx)
 {
 	struct cluster_server *s = arg;
 
+	s->awake = true;
 	if (s->server)
 		rmnic_rmp_server_rx(s->server, rx);
 }
 
 static void backend_rx(void *arg, const struct rmnic_rx *rx)
 {
-	struct cluster *w = arg;
+	struct cluster_seat *seat = arg;
 
-	if (w->store)
-		rmnic_rmp_client_rx(rmnic_store_remote_client(w->store), rx);
+	if (seat->store)
+		rmnic_rmp_client_rx(rmnic_store_remote_client(seat->store), rx);
 }
 
-void cluster_server_start(struct cluster *w, unsigned int i)
+/* --- Servers ------------------------------------------------------------------------------- */
+
+static void make_memory(struct cluster *w, struct cluster_server *s)
 {
-	struct cluster_server *s = &w->servers[i];
 	struct rmnic_memstore_config mc = {
-		.env = memnet_env(&w->net),
+		.env = memnet_env_of(&w->net, s->end),
 		.npages = s->npages,
 		.slack = 32,
 		.slab_pages = CLUSTER_SLAB,
@@ -34,27 +38,37 @@ void cluster_server_start(struct cluster *w, unsigned int i)
 		.max_devices = 8,
 		.max_refs = 256,
 	};
+
+	if (!s->pages)
+		s->pages = aligned_alloc(4096, (size_t)s->npages * RMNIC_PAGE_SIZE);
+	mc.pages = s->pages;
+	s->store = rmnic_memstore_create(&mc);
+}
+
+bool cluster_server_start(struct cluster *w, unsigned int i)
+{
+	struct cluster_server *s = &w->servers[i];
 	struct rmnic_rmp_server_config sc = {
-		.env = memnet_env(&w->net),
+		.env = memnet_env_of(&w->net, s->end),
 		.net = memnet_net(&w->net, s->end),
 		.max_sessions = 16,
 		.max_queue = 64,
 		.max_mtu = s->max_mtu,
+		.scrub_rate = s->scrub_rate,
 		.lease_ns = s->lease_ns,
 	};
+	bool to_fail = w->net.fail_alloc != 0;
 
-	if (!s->store) {
-		if (!s->pages)
-			s->pages = aligned_alloc(4096, (size_t)s->npages * RMNIC_PAGE_SIZE);
-		mc.pages = s->pages;
-		s->store = rmnic_memstore_create(&mc);
-	}
+	if (!s->store)
+		make_memory(w, s);
 	memset(sc.uuid, 0x50 + (int)i, 16);
 	sc.store = s->store;
-	s->server = rmnic_rmp_server_create(&sc);
-	if (!s->store || !s->server)
+	s->server = s->store ? rmnic_rmp_server_create(&sc) : NULL;
+	if (!s->server && !to_fail)
 		abort();
-	w->net.ends[s->end].up = true;
+	w->net.ends[s->end].up = s->server != NULL;
+	s->awake = true;
+	return s->server != NULL;
 }
 
 void cluster_server_stop(struct cluster *w, unsigned int i, bool memory)
@@ -73,34 +87,81 @@ void cluster_server_stop(struct cluster *w, unsigned int i, bool memory)
 	s->store = NULL;
 }
 
+void cluster_server_add(struct cluster *w, unsigned int i)
+{
+	struct cluster_server *s = &w->servers[i];
+	struct rmnic_addr addr[RMNIC_LANES];
+
+	addr[RMNIC_LANE_IN] = addr[RMNIC_LANE_OUT] = w->net.ends[s->end].addr;
+	addr[RMNIC_LANE_IN].port = RMNIC_RMP_PORT_IN;
+	addr[RMNIC_LANE_OUT].port = RMNIC_RMP_PORT_OUT;
+	s->peer = rmnic_rmp_client_add(rmnic_store_remote_client(w->store), addr, NULL);
+	if (s->domain && rmnic_store_remote_domain)
+		rmnic_store_remote_domain(w->store, s->peer, s->domain);
+	s->unknown = false;
+}
+
+/* --- Backends ------------------------------------------------------------------------------ */
+
 bool cluster_start(struct cluster *w)
 {
-	struct rmnic_rmp_client *c;
+	struct cluster_seat *seat = &w->seats[w->seat];
 
 	w->epoch++;
 	((struct rmnic_state_hdr *)w->state)->epoch = w->epoch;
-	w->store = rmnic_store_remote_create(&w->cfg, &w->why);
+	w->backend = seat->end;
+	w->cfg.env = memnet_env_of(&w->net, seat->end);
+	w->cfg.net = memnet_net(&w->net, seat->end);
+	w->cfg.state = w->state;
+	w->store = seat->store = rmnic_store_remote_create(&w->cfg, &w->why);
 	if (!w->store)
 		return false;
-	c = rmnic_store_remote_client(w->store);
-	for (unsigned int i = 0; i < w->nservers; i++) {
-		struct rmnic_addr addr[RMNIC_LANES];
-
-		addr[RMNIC_LANE_IN] = addr[RMNIC_LANE_OUT] = w->net.ends[w->servers[i].end].addr;
-		addr[RMNIC_LANE_IN].port = RMNIC_RMP_PORT_IN;
-		addr[RMNIC_LANE_OUT].port = RMNIC_RMP_PORT_OUT;
-		rmnic_rmp_client_add(c, addr, NULL);
-	}
+	for (unsigned int i = 0; i < w->nservers; i++)
+		if (!w->servers[i].unknown)
+			cluster_server_add(w, i);
 	return true;
+}
+
+static void seat_clear(struct cluster *w, struct cluster_seat *seat)
+{
+	memnet_settle(&w->net, seat->end);
+	rmnic_store_remote_destroy(seat->store);
+	seat->store = NULL;
 }
 
 void cluster_stop(struct cluster *w)
 {
 	if (!w->store)
 		return;
-	memnet_settle(&w->net, w->backend);
-	rmnic_store_remote_destroy(w->store);
+	seat_clear(w, &w->seats[w->seat]);
 	w->store = NULL;
+}
+
+bool cluster_succeed(struct cluster *w)
+{
+	void *copy = aligned_alloc(4096, w->state_size);
+
+	cluster_old_stop(w);
+	memcpy(copy, w->state, w->state_size);
+	w->seats[w->seat].state = w->state;
+	w->state = copy;
+	w->seat = !w->seat;
+	return cluster_start(w);
+}
+
+struct cluster_seat *cluster_old(struct cluster *w)
+{
+	return w->seats[!w->seat].store ? &w->seats[!w->seat] : NULL;
+}
+
+void cluster_old_stop(struct cluster *w)
+{
+	struct cluster_seat *old = &w->seats[!w->seat];
+
+	if (old->store)
+		seat_clear(w, old);
+	free(old->state);
+	old->state = NULL;
 }
 
 void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32_t npages,
@@ -112,7 +173,9 @@ void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32
 
 	memset(w, 0, sizeof(*w));
 	memnet_init(&w->net, seed);
-	w->backend = memnet_add(&w->net, 1, backend_rx, w);
+	for (unsigned int i = 0; i < 2; i++)
+		w->seats[i].end = memnet_add(&w->net, (uint8_t)(i ? 250 : 1), backend_rx, &w->seats[i]);
+	w->backend = w->seats[0].end;
 	memset(shape.uuid, 0xd0, 16);
 	w->state_size = rmnic_state_size(&shape);
 	w->state = aligned_alloc(4096, w->state_size);
@@ -143,6 +206,7 @@ void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32
 void cluster_fini(struct cluster *w)
 {
 	cluster_stop(w);
+	cluster_old_stop(w);
 	for (unsigned int i = 0; i < w->nservers; i++) {
 		cluster_server_stop(w, i, true);
 		cluster_server_stop(w, i, false);
@@ -156,39 +220,96 @@ void cluster_fini(struct cluster *w)
 
 /* --- Time ---------------------------------------------------------------------------------- */
 
+/* A deadline of an end's clock, in the world's time. */
+static uint64_t world_time(const struct cluster *w, unsigned int end, uint64_t deadline)
+{
+	return deadline == UINT64_MAX || deadline < w->net.ends[end].skew ?
+		       deadline : deadline - w->net.ends[end].skew;
+}
+
+static bool server_round(struct cluster *w, struct cluster_server *s)
+{
+	if (!s->server || w->net.ends[s->end].frozen ||
+	    (!s->awake && world_time(w, s->end, s->deadline) > w->net.now))
+		return false;
+	s->awake = rmnic_rmp_server_poll(s->server);
+	s->deadline = rmnic_rmp_server_deadline(s->server);
+	if (s->lease_ns) /* which it looks at in passing */
+		s->deadline = w->net.now + w->net.ends[s->end].skew + s->lease_ns / 4;
+	return s->awake;
+}
+
+static bool backend_round(struct cluster *w, struct cluster_seat *seat)
+{
+	bool more;
+
+	if (!seat->store || w->net.ends[seat->end].frozen)
+		return false;
+	more = rmnic_rmp_client_poll(rmnic_store_remote_client(seat->store));
+	return seat->store->ops->idle(seat->store) || more;
+}
+
 /* Everybody does what there is to do now. */
 static void settle(struct cluster *w)
 {
+	unsigned int rounds = 0;
 	bool more;
 
 	do {
 		more = false;
 		for (unsigned int i = 0; i < w->nservers; i++)
-			if (w->servers[i].server)
-				more |= rmnic_rmp_server_poll(w->servers[i].server);
-		if (w->store) {
-			more |= rmnic_rmp_client_poll(rmnic_store_remote_client(w->store));
-			more |= w->store->ops->idle(w->store);
+			more |= server_round(w, &w->servers[i]);
+		for (unsigned int i = 0; i < 2; i++)
+			more |= backend_round(w, &w->seats[i]);
+	} while (more && ++rounds < 100000);
+	w->stuck |= more;
+}
+
+/* When the next timer runs out. */
+static uint64_t next_timer(const struct cluster *w)
+{
+	uint64_t first = UINT64_MAX, at;
+
+	for (unsigned int i = 0; i < 2; i++)
+		if (w->seats[i].store && !w->net.ends[w->seats[i].end].frozen) {
+			at = world_time(w, w->seats[i].end,
+					rmnic_store_remote_deadline(w->seats[i].store));
+			first = at < first ? at : first;
 		}
-	} while (more);
+	for (unsigned int i = 0; i < w->nservers; i++)
+		if (w->servers[i].server && !w->net.ends[w->servers[i].end].frozen) {
+			at = world_time(w, w->servers[i].end, w->servers[i].deadline);
+			first = at < first ? at : first;
+		}
+	return first;
+}
+
+/* RMP-29: all that has arrived is read before anybody looks at timers. */
+static void deliver(struct cluster *w)
+{
+	do
+		memnet_deliver(&w->net);
+	while (memnet_next(&w->net) <= w->net.now);
 }
 
 bool cluster_step(struct cluster *w, uint64_t until)
 {
-	uint64_t packet, timer = UINT64_MAX;
+	uint64_t packet, timer, before = w->net.now;
 
 	settle(w);
 	packet = memnet_next(&w->net);
-	if (w->store)
-		timer = rmnic_store_remote_deadline(w->store);
-	if (packet > until && timer > until) {
+	timer = next_timer(w);
+	if ((packet > until && timer > until) || w->stuck) {
 		w->net.now = until;
+		w->same_time = 0;
 		return false;
 	}
 	if (packet <= timer)
-		memnet_deliver(&w->net);
+		deliver(w);
 	else if (timer > w->net.now)
 		w->net.now = timer;
+	w->same_time = w->net.now > before ? 0 : w->same_time + 1;
+	w->stuck |= w->same_time > 1000000;
 	return true;
 }
 

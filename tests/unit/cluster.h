@@ -7,7 +7,7 @@
 #include "engine/store_remote.h"
 #include "memnet.h"
 
-#define CLUSTER_SERVERS 8
+#define CLUSTER_SERVERS 32
 #define CLUSTER_SLAB    64u /* pages */
 
 struct cluster_server {
@@ -17,12 +17,27 @@ struct cluster_server {
 	unsigned int end;
 	uint32_t npages;
 	uint32_t max_mtu;
+	uint32_t peer;   /* the client's number of it */
+	uint32_t domain;
+	uint32_t scrub_rate;
 	uint64_t lease_ns;
+	uint64_t deadline; /* its own clock's */
+	bool unknown;    /* nobody told the store of it yet */
+	bool awake;      /* there may be something for it to do */
+};
+
+/* A place for a backend: its address, and who sits there. */
+struct cluster_seat {
+	struct rmnic_store *store;
+	unsigned int end;
+	void *state; /* of one that was succeeded: its own copy of the state block */
 };
 
 struct cluster {
 	struct memnet net;
 	struct cluster_server servers[CLUSTER_SERVERS];
+	struct cluster_seat seats[2];
+	unsigned int seat; /* of the store */
 	unsigned int nservers;
 	unsigned int backend; /* end of the store */
 	struct rmnic_store *store;
@@ -31,6 +46,8 @@ struct cluster {
 	uint32_t epoch;
 	struct rmnic_remote_config cfg;
 	const char *why;
+	bool stuck; /* somebody has more to do for ever, and no time passes */
+	unsigned int same_time; /* steps */
 };
 
 /* Servers of npages each and a store of pages on top. It is not started. */
@@ -41,9 +58,20 @@ void cluster_fini(struct cluster *w);
 bool cluster_start(struct cluster *w);
 /* The backend dies: what it sent stays under way. */
 void cluster_stop(struct cluster *w);
-void cluster_server_start(struct cluster *w, unsigned int i);
+/*
+ * Another backend takes the device over while this one, which is stopped, does not know: it
+ * keeps a state block of its own, as it was. It is in the other seat from now on.
+ */
+bool cluster_succeed(struct cluster *w);
+/* The one that was succeeded, or NULL; and its end. */
+struct cluster_seat *cluster_old(struct cluster *w);
+void cluster_old_stop(struct cluster *w);
+/* False: an allocation failed, as it was asked to (net.fail_alloc). */
+bool cluster_server_start(struct cluster *w, unsigned int i);
 /* memory: whether the store is still there when the server is started again. */
 void cluster_server_stop(struct cluster *w, unsigned int i, bool memory);
+/* The store is told of a server that was unknown. */
+void cluster_server_add(struct cluster *w, unsigned int i);
 
 /* The next delivery or timer, at until at the latest. False: nothing happens before until. */
 bool cluster_step(struct cluster *w, uint64_t until);

@@ -63,6 +63,35 @@ struct rmnic_env memnet_env(struct memnet *net)
 	return (struct rmnic_env){ &ops, net };
 }
 
+static uint64_t end_now(void *arg)
+{
+	const struct memnet_end *end = arg;
+
+	return end->net->now + end->skew;
+}
+
+static uint64_t end_random(void *arg)
+{
+	return memnet_random(((struct memnet_end *)arg)->net);
+}
+
+static void *end_alloc(void *arg, size_t bytes)
+{
+	return env_alloc(((struct memnet_end *)arg)->net, bytes);
+}
+
+static void end_free(void *arg, void *memory)
+{
+	env_free(((struct memnet_end *)arg)->net, memory);
+}
+
+struct rmnic_env memnet_env_of(struct memnet *net, unsigned int end)
+{
+	static const struct rmnic_env_ops ops = { end_now, end_random, end_alloc, end_free };
+
+	return (struct rmnic_env){ &ops, &net->ends[end] };
+}
+
 /* --- Packets --------------------------------------------------------------------------------- */
 
 static bool before(const struct memnet_packet *a, const struct memnet_packet *b)
@@ -95,14 +124,15 @@ static struct memnet_packet *pop(struct memnet *net)
 	return top;
 }
 
+/* A word of each cache line: whoever writes a page writes all of it. */
 static uint64_t sum(const void *data, uint32_t len)
 {
 	const uint8_t *at = data;
 	uint64_t total = 0, word;
 
-	for (; len >= 8; at += 8, len -= 8) {
-		memcpy(&word, at, 8);
-		total = (total ^ word) * 0x9e3779b97f4a7c15ull;
+	for (uint32_t i = 0; i + 8 <= len; i += 64) {
+		memcpy(&word, at + i, 8);
+		total += word * (i | 1);
 	}
 	return total;
 }
@@ -137,7 +167,8 @@ static struct memnet_packet *make(struct memnet *net, unsigned int from, unsigne
 	p->net = net;
 	p->corrupt = memnet_chance(net, net->faults.corrupt);
 	p->congestion = memnet_chance(net, net->faults.mark);
-	p->at = net->now + net->faults.delay_ns;
+	p->handed = false;
+	p->at = net->now + net->faults.delay_ns + net->ends[from].slow_ns;
 	if (net->faults.jitter_ns)
 		p->at += memnet_random(net) % net->faults.jitter_ns;
 	if (memnet_chance(net, net->faults.reorder))
@@ -146,11 +177,54 @@ static struct memnet_packet *make(struct memnet *net, unsigned int from, unsigne
 	return p;
 }
 
+/* Its descriptor may stay in the sender's ring for a while. */
+static void put(struct memnet *net, struct memnet_packet *p)
+{
+	struct memnet_end *from = &net->ends[p->from];
+	struct memnet_packet *oldest;
+
+	if (net->keep_old) {
+		oldest = from->old[from->nold % MEMNET_OLD];
+		from->old[from->nold++ % MEMNET_OLD] = p;
+		p = oldest;
+	}
+	if (p)
+		net->spare[net->nspare++] = p;
+}
+
 static void drop(struct memnet *net, struct memnet_packet *p)
 {
 	memnet_bytes(p);
-	net->spare[net->nspare++] = p;
+	put(net, p);
 	net->lost++;
+}
+
+/* When it arrives over real cables. False: the port's buffer is full. */
+static bool over_ports(struct memnet *net, struct memnet_packet *p)
+{
+	struct memnet_end *from = &net->ends[p->from], *to = &net->ends[p->to];
+	uint64_t ns = (p->len + 66) * UINT64_C(8000000000) / net->ports.bps, arrives;
+
+	from->tx_free = (from->tx_free > net->now ? from->tx_free : net->now) + ns;
+	arrives = from->tx_free + net->faults.delay_ns;
+	if (to->rx_free > arrives &&
+	    (to->rx_free - arrives) * (net->ports.bps / 1000) / UINT64_C(8000000) + p->len >
+		    net->ports.buffer) {
+		net->ports.overflows++;
+		return false;
+	}
+	to->rx_free = (to->rx_free > arrives ? to->rx_free : arrives) + ns;
+	net->ports.through++;
+	p->at = to->rx_free;
+	return true;
+}
+
+/* Whether the end's own cable has taken all that it can for now. */
+static bool tx_full(const struct memnet *net, const struct memnet_end *end)
+{
+	return net->ports.bps && end->tx_free > net->now &&
+	       (end->tx_free - net->now) * (net->ports.bps / 1000) / UINT64_C(8000000) >
+		       net->ports.tx_ring;
 }
 
 static unsigned int find_end(const struct memnet *net, const struct rmnic_addr *to)
@@ -169,12 +243,14 @@ static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *t
 	unsigned int target = find_end(net, to);
 	struct memnet_packet *p;
 
-	if (memnet_chance(net, net->faults.refuse))
+	if (memnet_chance(net, net->faults.refuse) || end->starved_until > net->now ||
+	    tx_full(net, end))
 		return false;
 	net->sent++;
 	p = make(net, end->index, target, lane, tx);
 	if (target == MEMNET_ENDS || memnet_chance(net, net->faults.loss) ||
-	    p->len > net->mtu - 28 || (net->filter && !net->filter(net->filter_arg, p))) {
+	    p->len > net->mtu - 28 || (net->filter && !net->filter(net->filter_arg, p)) ||
+	    (net->ports.bps && !over_ports(net, p))) {
 		drop(net, p);
 		return true;
 	}
@@ -200,15 +276,44 @@ uint64_t memnet_next(const struct memnet *net)
 	return net->count ? net->heap[1]->at : UINT64_MAX;
 }
 
-static void hash_in(struct memnet *net, uint64_t v)
+void memnet_note(struct memnet *net, uint64_t what)
 {
-	net->hash = (net->hash ^ v) * 0x100000001b3ull;
+	net->hash = (net->hash ^ what) * 0x100000001b3ull;
+}
+
+/* Whether it is handed to the end's process now. */
+static bool arrives(struct memnet *net, struct memnet_packet *p)
+{
+	struct memnet_end *to = &net->ends[p->to];
+
+	if (!to->up || net->cut[p->from][p->to] || to->starved_until > net->now) {
+		net->lost++;
+		put(net, p);
+		return false;
+	}
+	if (to->frozen) {
+		if (to->ninbox == MEMNET_INBOX) {
+			net->lost++;
+			put(net, p);
+		} else {
+			to->inbox[to->ninbox++] = p;
+		}
+		return false;
+	}
+	if (!p->handed && memnet_chance(net, net->faults.handover)) {
+		p->handed = true;
+		p->at = net->now + 1000 + memnet_random(net) % 50000;
+		push(net, p);
+		return false;
+	}
+	return true;
 }
 
 bool memnet_deliver(struct memnet *net)
 {
 	struct memnet_packet *p;
 	struct memnet_end *to;
+	struct rmnic_rx rx;
 
 	if (!net->count)
 		return false;
@@ -216,26 +321,53 @@ bool memnet_deliver(struct memnet *net)
 	if (p->at > net->now)
 		net->now = p->at;
 	memnet_bytes(p);
+	if (!arrives(net, p))
+		return true;
 	to = &net->ends[p->to];
 	if (p->corrupt)
 		p->bytes[memnet_random(net) % p->len] ^= (uint8_t)(1u << memnet_random(net) % 8);
-	if (to->up && !net->cut[p->from][p->to]) {
-		struct rmnic_rx rx = { .from = net->ends[p->from].addr,
-				       .lane = p->lane,
-				       .congestion = p->congestion,
-				       .data = p->bytes,
-				       .len = p->len };
-
-		net->delivered++;
-		hash_in(net, net->now);
-		hash_in(net, p->from << 16 | p->to << 8 | p->bytes[1]);
-		hash_in(net, p->len);
-		to->rx(to->arg, &rx);
-	} else {
-		net->lost++;
-	}
-	net->spare[net->nspare++] = p;
+	p->corrupt = false;
+	rx = (struct rmnic_rx){ .from = net->ends[p->from].addr,
+				.lane = p->lane,
+				.congestion = p->congestion,
+				.data = p->bytes,
+				.len = p->len };
+	net->delivered++;
+	to->received++;
+	memnet_note(net, net->now);
+	memnet_note(net, p->from << 16 | p->to << 8 | p->bytes[1]);
+	memnet_note(net, p->len);
+	to->rx(to->arg, &rx);
+	put(net, p);
 	return true;
+}
+
+void memnet_thaw(struct memnet *net, unsigned int end)
+{
+	struct memnet_end *e = &net->ends[end];
+
+	e->frozen = false;
+	for (unsigned int i = 0; i < e->ninbox; i++) {
+		e->inbox[i]->at = net->now;
+		push(net, e->inbox[i]);
+	}
+	e->ninbox = 0;
+}
+
+void memnet_replay(struct memnet *net, unsigned int end)
+{
+	struct memnet_end *e = &net->ends[end];
+
+	for (unsigned int i = 0; i < MEMNET_OLD; i++) {
+		struct memnet_packet *p = e->old[(e->nold + i) % MEMNET_OLD];
+
+		if (!p)
+			continue;
+		e->old[(e->nold + i) % MEMNET_OLD] = NULL;
+		p->seq = net->seq++;
+		p->at = net->now + net->faults.delay_ns;
+		push(net, p);
+	}
 }
 
 void memnet_settle(struct memnet *net, unsigned int end)
@@ -282,6 +414,7 @@ void memnet_init(struct memnet *net, uint64_t seed)
 
 void memnet_fini(struct memnet *net)
 {
+	net->keep_old = false;
 	while (net->count)
 		drop(net, pop(net));
 	free(net->memory);

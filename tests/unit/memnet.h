@@ -10,18 +10,31 @@
 #include "engine/env.h"
 
 #define MEMNET_ENDS    64
-#define MEMNET_PACKETS 8192
+#define MEMNET_PACKETS 16384
 #define MEMNET_BYTES   9408
+#define MEMNET_INBOX   256 /* datagrams that wait for a process that is stopped */
+#define MEMNET_OLD     64  /* frames that stay in a TX ring */
 
 struct memnet;
+struct memnet_packet;
 
 struct memnet_end {
 	struct rmnic_addr addr; /* port 0: whatever the lane */
 	bool up;
+	bool frozen; /* its process is stopped: what arrives waits; see memnet_thaw() */
 	void (*rx)(void *arg, const struct rmnic_rx *rx);
 	void *arg;
 	struct memnet *net;
 	unsigned int index;
+	uint64_t skew;          /* ns: what its clock is ahead by */
+	uint64_t starved_until; /* it has no buffers: it sends nothing, and loses what arrives */
+	uint64_t slow_ns;       /* what it takes longer to be heard */
+	uint64_t received;      /* datagrams */
+	struct memnet_packet *inbox[MEMNET_INBOX];
+	unsigned int ninbox;
+	struct memnet_packet *old[MEMNET_OLD]; /* frames of its TX ring, with keep_old */
+	unsigned int nold;
+	uint64_t tx_free, rx_free; /* when its cable, and the switch's port to it, are free */
 };
 
 struct memnet_packet {
@@ -35,11 +48,22 @@ struct memnet_packet {
 	uint32_t len;
 	uint64_t sum;   /* of the data when it was sent */
 	uint8_t *bytes; /* MEMNET_BYTES, at an address like that in a real frame */
+	bool handed; /* it came to the wrong lcore, once */
+};
+
+/* Cables of one speed, and a switch whose ports have a buffer each. */
+struct memnet_ports {
+	uint64_t bps;     /* 0: no such limits */
+	uint32_t buffer;  /* bytes, of each port */
+	uint32_t tx_ring; /* bytes that an end may have waiting for its own cable */
+	uint64_t overflows; /* datagrams that found a buffer full */
+	uint64_t through;
 };
 
 /* Chances are out of 1000. All zero: a perfect network that takes delay_ns. */
 struct memnet_faults {
 	unsigned int loss, duplicate, reorder, corrupt, refuse, mark;
+	unsigned int handover; /* arrives at another lcore, which hands it over after its next round */
 	uint64_t delay_ns, jitter_ns, late_ns; /* late: what reorder adds */
 };
 
@@ -49,7 +73,9 @@ struct memnet {
 	uint64_t seq;
 	uint64_t hash; /* of everything delivered: two runs of a seed agree */
 	uint32_t mtu;
+	bool keep_old; /* TX rings keep their last frames: see memnet_replay() */
 	struct memnet_faults faults;
+	struct memnet_ports ports;
 	struct memnet_end ends[MEMNET_ENDS];
 	unsigned int nends;
 	uint8_t cut[MEMNET_ENDS][MEMNET_ENDS]; /* from, to */
@@ -70,6 +96,8 @@ struct memnet {
 void memnet_init(struct memnet *net, uint64_t seed);
 void memnet_fini(struct memnet *net);
 struct rmnic_env memnet_env(struct memnet *net);
+/* With the clock of an end. */
+struct rmnic_env memnet_env_of(struct memnet *net, unsigned int end);
 /* ip: the last byte of its address. The index is also the end's number. */
 unsigned int memnet_add(struct memnet *net, uint8_t ip,
 			void (*rx)(void *arg, const struct rmnic_rx *rx), void *arg);
@@ -80,6 +108,12 @@ bool memnet_chance(struct memnet *net, unsigned int permille);
 uint64_t memnet_next(const struct memnet *net);
 /* Delivers the next datagram; now becomes its time if that is later. False: none. */
 bool memnet_deliver(struct memnet *net);
+/* The process goes on: what waited for it arrives now. */
+void memnet_thaw(struct memnet *net, unsigned int end);
+/* The link was down and is up: the frames that lay in the TX ring are sent once more (RULES F5). */
+void memnet_replay(struct memnet *net, unsigned int end);
+/* Adds to the hash of what happened. */
+void memnet_note(struct memnet *net, uint64_t what);
 /* Takes copies of all that an end has under way and lets go of its memory. */
 void memnet_settle(struct memnet *net, unsigned int end);
 /* Whole bytes of a packet, header and data. */
