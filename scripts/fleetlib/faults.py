@@ -148,19 +148,19 @@ def remove(fleet, server):
 # --- How it stands ----------------------------------------------------------------------------------
 
 
-def progress(fleet):
-    """Of all devices together; what is not whole."""
+def slab_counts(fleet):
+    """Of all devices together: how many slabs have a place, and what is not right with some."""
     total = {}
     for device in fleet.ask("devices"):
-        for key, value in device["progress"].items():
+        for key, value in device["slabs"].items():
             total[key] = total.get(key, 0) + value
     return total
 
 
 def is_whole(fleet):
     """Every page has all its replicas, on servers."""
-    now = progress(fleet)
-    return not any(now[key] for key in ("degraded", "syncing", "away", "moving", "spilling"))
+    now = slab_counts(fleet)
+    return now.get("placed", 0) > 0 and not any(value for key, value in now.items() if key != "placed")
 
 
 def paged(fleet):

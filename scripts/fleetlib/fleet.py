@@ -33,7 +33,11 @@ def look(control, servers):
     for server in servers:
         address, _, path = server.partition("=")
         # Pages that it was sent and has stored since it started, those that were given back again included.
-        pages = ask(path, "stats")["writes"]
+        try:
+            pages = ask(path, "stats")["writes"]
+        except Problem:
+            sent.append({"address": address, "pages": None, "bytes": None})  # it is dead, and so are its counters
+            continue
         sent.append({"address": address, "pages": pages, "bytes": pages * 4096})
     return {"servers": sent, "wire": wire}
 

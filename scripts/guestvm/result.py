@@ -3,7 +3,7 @@
 import json
 import os
 
-from guestvm import machine
+from guestvm import machine, stall
 
 ROWS = (("pages out", lambda r: r["pages_out"], "{:,.0f}", None),
         ("pages in", lambda r: r["pages_in"], "{:,.0f}", None),
@@ -24,7 +24,7 @@ def read_log(log_name, name):
         return ""
 
 
-def summary_of(settings, status, accel, log_name):
+def summary_of(settings, status, accel, log_name, fault=None):
     """The numbers are the guest's; 'ok' also takes in how the guest ended and what the servers saw."""
     results = {}
     for device in settings.devices:
@@ -44,7 +44,18 @@ def summary_of(settings, status, accel, log_name):
         add_device_counters(summary, log_name)
     if settings.remote:
         add_wire(summary, log_name)
+    if fault:
+        add_fault(summary, log_name, fault)
     return summary
+
+
+def add_fault(summary, log_name, fault):
+    """All that the dead server held must be elsewhere now, and the guest must have paged meanwhile."""
+    seen = stall.compare(read_log(log_name, "latency-before"), read_log(log_name, "latency-after"))
+    summary["fault"] = {**fault.result, **(seen or {}), "problem": fault.problem}
+    summary["fault"]["ok"] = bool(seen and not fault.problem and seen["page_ins_after"] and seen["page_outs_after"]
+                                  and fault.result["slabs"] and fault.result["repaired"] == fault.result["slabs"])
+    summary["ok"] = summary["ok"] and summary["fault"]["ok"]
 
 
 def add_device_counters(summary, log_name):
@@ -65,7 +76,7 @@ def add_wire(summary, log_name):
     summary["servers"] = wire["servers"] if wire else []
     summary["wire"] = wire["wire"] if wire else None
     stats = summary["device_stats"] or {}
-    sent = sum(server["pages"] for server in summary["servers"])
+    sent = sum(server["pages"] or 0 for server in summary["servers"])
     summary["seen_by_servers"] = sent > 0 and sent >= summary.get("pages_out", 1) - stats.get("pages-same-filled", 0)
     summary["ok"] = summary["ok"] and summary["seen_by_servers"]
 
@@ -87,11 +98,28 @@ def print_table(settings, summary):
     print()
     if settings.remote and summary["wire"]:
         print_wire(summary)
+    if summary.get("fault"):
+        print_fault(summary["fault"])
+
+
+def print_fault(fault):
+    print(f"fault: {fault['server']} was killed half way; it held slabs {fault['slabs']}")
+    if fault["repair_s"] is not None:
+        print(f"repaired {fault['repair_s']} s later, on other memory: {fault['repaired']}, {fault['pages_copied']:,d} pages "
+              "copied")
+    if "slowest_page_in_ms" in fault:
+        for name in stall.CLASSES:
+            print(f"slowest {name.replace('_', '-'):8}  {fault[f'slowest_{name}_ms']:10.2f} ms  "
+                  f"(before: {fault[f'slowest_{name}_before_ms']:.2f} ms)")
+    print()
 
 
 def print_wire(summary):
     print(f"{'memory server':24}{'pages sent there':>18}{'bytes':>16}")
     for server in summary["servers"]:
+        if server["pages"] is None:
+            print(f"{server['address']:24}{'dead':>18}")
+            continue
         print(f"{server['address']:24}{server['pages']:>18,d}{server['bytes']:>16,d}")
     wire = summary["wire"]
     print(f"on the wire: {wire['retransmits']:,d} retransmits, {wire['segments']:,d} segments, "
@@ -101,6 +129,9 @@ def print_wire(summary):
 def complain(summary):
     """What is wrong beyond what the guest has said, for standard error."""
     said = []
+    fault = summary.get("fault")
+    if fault and not fault["ok"]:
+        said.append(f"the fault: {fault['problem'] or 'not every slab of the dead server was repaired: see fault in the summary'}")
     if summary["kernel"] and not summary["init_on_alloc"]:
         said.append("the guest's kernel does not zero pages on allocation (init_on_alloc): not a stock kernel's default, "
                     "and not safe under TCG")
