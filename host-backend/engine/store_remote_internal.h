@@ -30,6 +30,11 @@
 #define RMNIC_REMOTE_FREES  4
 #define RMNIC_REMOTE_HOLDERS 256
 #define RMNIC_MEMBERS       RMNIC_RMP_MAX_MEMBERS
+#define RMNIC_REMOTE_JOBS   8  /* slabs that get a member at a time */
+#define RMNIC_REMOTE_COPIES 16 /* pages, or ranges of freed ones, on their way between servers */
+#define RMNIC_REMOTE_FIXES  64 /* damaged copies that are remembered */
+/* Calls of all these, and one STAT. */
+#define RMNIC_REMOTE_REPAIR_CALLS (RMNIC_REMOTE_JOBS + RMNIC_REMOTE_COPIES + 1)
 
 /* A slab's view as it is used: a checked copy of the state block's row. */
 struct rmnic_remote_slab {
@@ -40,12 +45,16 @@ struct rmnic_remote_slab {
 	bool gone;       /* every member is proved empty: its pages are still to be called LOST */
 	bool waiting;    /* recovery: not every member of its highest view is here */
 	bool recording;  /* its members are being told of the view */
+	uint8_t job;     /* that gives it a member, + 1; 0: none */
 	uint32_t attempts; /* to find members that came to nothing half way */
 	uint32_t writes;   /* page-outs under way */
 	uint64_t view;
 	uint64_t recorded; /* highest view that all its members said they have: STATE-21 */
 	uint16_t peer[RMNIC_MEMBERS]; /* RMNIC_NO_PEER: not met yet */
 	uint64_t since[RMNIC_MEMBERS];
+	uint64_t repair_at; /* ns: not before */
+	uint64_t away_at;   /* ns: since when `away` is as it is; 0: nobody looked yet */
+	uint8_t away_seen;
 	struct rmnic_rmp_member member[RMNIC_MEMBERS];
 };
 
@@ -143,6 +152,72 @@ struct rmnic_remote_sweep {
 	struct rmnic_rmp_call call;
 };
 
+/* A member that is being added to a slab's view. */
+enum rmnic_remote_job_step {
+	RMNIC_JOB_NONE,
+	RMNIC_JOB_ASK,   /* for its handle: ALLOC, or RENEW of what an away one has */
+	RMNIC_JOB_DRAIN, /* it is in the view, SYNCING: writes from before end */
+	RMNIC_JOB_COPY,
+	RMNIC_JOB_TELL,  /* it is whole: the members are told, then the one it is for is let go */
+};
+
+struct rmnic_remote_job {
+	struct rmnic_remote *store;
+	enum rmnic_remote_job_step step;
+	bool renew;      /* it was away */
+	bool answered;   /* ASK: the call is over */
+	bool failed;
+	uint16_t status; /* ASK: of the call */
+	uint16_t peer;
+	uint64_t slab;
+	uint64_t store_id, handle; /* the member's; 0: not known yet */
+	uint64_t old;    /* handle of the member that it is instead of; 0: none leaves */
+	uint64_t since;  /* it may lack versions from this one on */
+	uint64_t view;   /* in which it became SYNCING; TELL: ... whole */
+	uint64_t page;   /* of the slab: where copying goes on */
+	uint64_t copied; /* pages */
+	uint32_t copies; /* under way */
+	struct rmnic_rmp_alloc body;
+	struct rmnic_rmp_call call;
+};
+
+/* A page, or ranges of freed pages, on the way to one member of a slab. */
+struct rmnic_remote_copy {
+	struct rmnic_remote *store;
+	struct rmnic_remote_job *job; /* NULL: one bad copy is replaced */
+	bool used;
+	bool again;      /* the call is idle: take the next step */
+	uint8_t tried;   /* a bit an entry of the slab's view that was read in vain */
+	uint8_t source;  /* entry that is being read */
+	uint64_t view;   /* of the slab, that tried and source are about */
+	uint64_t rpn;
+	uint64_t word;   /* the page's when it was read */
+	uint64_t store_id, handle; /* whose it is to be */
+	uint32_t fill;   /* the payload of a filled page; little-endian */
+	uint8_t page[RMNIC_PAGE_SIZE];
+	struct rmnic_rmp_range range[RMNIC_RMP_MAX_RANGES];
+	struct rmnic_rmp_call call;
+};
+
+/* A copy that is to be replaced. */
+struct rmnic_remote_bad {
+	uint64_t rpn;
+	uint64_t store_id, handle;
+};
+
+/* Filling members. */
+struct rmnic_remote_repair {
+	struct rmnic_remote_job jobs[RMNIC_REMOTE_JOBS];
+	struct rmnic_remote_copy copies[RMNIC_REMOTE_COPIES];
+	struct rmnic_remote_bad bad[RMNIC_REMOTE_FIXES];
+	uint32_t nbad;
+	uint64_t left;    /* slabs to be looked at in this round of all */
+	uint64_t cursor;
+	uint64_t look_at; /* ns: when to begin another round; UINT64_MAX: no time */
+	uint64_t tokens;  /* a thousand-millionth of a page each */
+	uint64_t filled_at; /* ns: when tokens were counted last */
+};
+
 struct rmnic_remote {
 	struct rmnic_store store;
 	struct rmnic_remote_config cfg;
@@ -177,6 +252,7 @@ struct rmnic_remote {
 	uint32_t sweeps;      /* peers with `sweep` set */
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
+	struct rmnic_remote_repair repair;
 	struct rmnic_remote_scrub *scrub;
 	struct rmnic_remote_recovery *recovery; /* NULL: every row says who holds its slab */
 	uint64_t waiting;     /* slabs with that mark */
