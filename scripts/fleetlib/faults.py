@@ -87,9 +87,9 @@ def _calm(space, link):
 def deafen(server, to_server):
     """A partition in one direction: nothing of the backend's reaches the server, or nothing of the server's the backend."""
     if to_server:
-        _disturb(server.fleet.space, server.link, "drop")
+        _disturb(server.fleet.space, server.link, "counter drop")
     else:
-        _disturb(server.space, "up0", "drop")
+        _disturb(server.space, "up0", "counter drop")
 
 
 def make_noise(server, loss=100, double=100, damage=30):
@@ -99,7 +99,7 @@ def make_noise(server, loss=100, double=100, damage=30):
     """
     for space, link in ((server.fleet.space, server.link), (server.space, "up0")):
         draw = "numgen random mod 10000"
-        rules = [f"{draw} < {loss} counter drop", f'{draw} < {double} counter dup to "{link}"']
+        rules = [f"ip protocol udp {draw} < {loss} counter drop", f'ip protocol udp {draw} < {double} counter dup to "{link}"']
         for at in DAMAGED_AT:
             rules.append(f"ip protocol udp {draw} < {damage} counter @nh,{at * 8},32 set 0x5ca1ab1e")
         _disturb(space, link, "\n".join(rules))
@@ -116,8 +116,10 @@ def disturbed(server):
     counts = []
     for space, link in ((server.fleet.space, server.link), (server.space, "up0")):
         done = subprocess.run(["nft", "-j", "list", "table", "netdev", f"fault_{link}"], preexec_fn=space.enter,
-                              stdout=subprocess.PIPE, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False,
                               env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+        if done.returncode:
+            continue  # only the other way is disturbed
         rules = [item["rule"] for item in json.loads(done.stdout)["nftables"] if "rule" in item]
         counts += [part["counter"]["packets"] for rule in rules for part in rule["expr"] if "counter" in part]
     return counts
@@ -169,6 +171,6 @@ def paged(fleet):
 
 
 def slabs_on(fleet, server):
-    """Slabs of which the server is a member, as the backend's rows have it."""
+    """{(device, slab): view} of the slabs that the server is a member of, as the backend's rows have it."""
     return {(slab["device"], slab["slab"]): slab["view"] for slab in fleet.ask("slabs")
-            if any(member["server"] == server.uuid for member in slab["members"])}
+            if any(member["server"] == server.uuid and member["state"] != "away" for member in slab["members"])}

@@ -4,23 +4,16 @@ import os
 import signal
 import time
 
+from fleetlib.faults import eventually
 from fleetlib.fleet import Fleet
 from guestvm import machine
 
 from remotelib.guestrun import GuestRun
 
 
-def eventually(what, condition, limit=60):
-    """For what no event tells of: another process' books."""
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit} s: {what}"
-        time.sleep(0.05)
-
-
 def replaced_under_load(name, number, times, reads):
     """The guest pages and verifies all the while; each backend has paged before it ends."""
-    with Fleet(2, name + "-fleet", memory="256M") as fleet, GuestRun(name, fleet.socket, env={"READS": reads},
+    with Fleet(2, name + "-fleet", memory="448M") as fleet, GuestRun(name, fleet.socket, env={"READS": reads},
                                                                      timeout=600) as guest:
         guest.until("fill")
         for done in range(times):
@@ -48,7 +41,7 @@ def backend_killed():
 def backend_away():
     """DMA-10: the driver counts no time while nobody executes commands; here its limit is half a second."""
     name = "e2e-away"
-    with Fleet(2, name + "-fleet", memory="256M") as fleet, \
+    with Fleet(2, name + "-fleet", memory="448M") as fleet, \
             GuestRun(name, fleet.socket, append=("rmnic.timeout_ms=500", "loglevel=7")) as guest:
         guest.until("fill")
         fleet.backend.kill(signal.SIGKILL)
@@ -70,7 +63,7 @@ def slabs(fleet):
 
 def qemu_killed():
     """USER-21: who was killed says no good-bye; its slabs are given back all the same."""
-    with Fleet(2, "e2e-orphan-fleet", memory="256M") as fleet:
+    with Fleet(2, "e2e-orphan-fleet", memory="448M") as fleet:
         with GuestRun("e2e-orphan", fleet.socket) as guest:
             guest.until("random read")
             assert slabs(fleet) > 0

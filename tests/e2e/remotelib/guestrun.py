@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 
 from guestvm import devices, machine, monitor
 
@@ -13,7 +14,7 @@ class GuestRun:
     def __init__(self, name, socket, job="run", size=384, ram=128, smp=1, kernel="6.1", env=(), extra=(), shared=True,
                  timeout=240, append=(), qmp=None):
         self.name, self.qmp = name, qmp
-        self.pid_file = None
+        self.drained = None
         args = (devices.shared_ram(ram) if shared else []) + devices.rmnic(0, size, "rmnic", socket) + list(extra)
         self.command = [machine.path("scripts/guest-run"), "--kernel", kernel, "--job", job, "--name", name,
                         "--ram", str(ram), "--smp", str(smp), "--timeout", str(timeout),
@@ -35,7 +36,10 @@ class GuestRun:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.stdout.read()
+        if self.drained:
+            self.drained.join()
+        else:
+            self.process.stdout.read()
         self.process.wait()
 
     def lines(self):
@@ -55,22 +59,37 @@ class GuestRun:
         """Ends the rounds of a guest that was told to expect faults (tests/guest/jobs/run)."""
         monitor.tell(self.qmp, "system_powerdown")
 
+    def drain(self):
+        """Reads in the background from now on, so that a guest that says much does not wait for us."""
+        self.rest = []
+        self.drained = threading.Thread(target=lambda: self.rest.extend(self.lines()), daemon=True)
+        self.drained.start()
+
     def running(self):
         return self.process.poll() is None
 
     def ended(self, status=0):
         """Reads to the end and checks how it ended. Gives all lines read here."""
-        rest = list(self.lines())
+        if self.drained:
+            self.drained.join()
+        rest = self.rest if self.drained else list(self.lines())
         got = self.process.wait()
         assert got == status, f"{self.name}: status {got}, expected {status}"
         return rest
 
     def result(self, label="rmnic"):
         """What pagerload found, checked."""
-        with open(machine.path("build/log", self.name, "result-" + label), encoding="utf-8") as file:
-            result = json.loads(file.read().splitlines()[-1])
+        result = self.data("result-" + label)
         assert result["ok"] is True and result["mismatches"] == 0, result
         return result
+
+    def text(self, name):
+        """What the guest has reported under that name."""
+        with open(machine.path("build/log", self.name, name), encoding="utf-8") as file:
+            return file.read()
+
+    def data(self, name):
+        return json.loads(self.text(name).splitlines()[-1])
 
     def qemu_pid(self):
         """QEMU is guest-run's only child that lasts."""

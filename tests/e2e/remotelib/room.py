@@ -4,6 +4,8 @@ from fleetlib.fleet import Fleet
 
 from remotelib.guestrun import GuestRun
 
+ONE_REPLICA = ("--replicas", "1")  # so that what there is in all is what is lent
+
 
 def disk(scratch, mib):
     path = f"{scratch}/disk"
@@ -14,7 +16,7 @@ def disk(scratch, mib):
 
 def full_server(_scratch):
     """A server that is full is passed over: what it cannot take goes to the next one."""
-    with Fleet(2, "e2e-full-fleet", memory=["128M", "512M"]) as fleet:
+    with Fleet(2, "e2e-full-fleet", memory=["128M", "512M"], rmnicd_args=ONE_REPLICA) as fleet:
         with GuestRun("e2e-full", fleet.socket, size=640) as guest:
             guest.until("fill")
             held = [len(server.ask("slabs")) for server in fleet.servers]
@@ -29,7 +31,7 @@ def full_server(_scratch):
 
 def used_up_slots(scratch):
     """RULES L1: a device that is full is passed over by the kernel; nothing is lost."""
-    with Fleet(2, "e2e-slots-fleet", memory="64M") as fleet:
+    with Fleet(2, "e2e-slots-fleet", memory="64M", rmnicd_args=ONE_REPLICA) as fleet:
         with GuestRun("e2e-slots", fleet.socket, job="e2e-slots", size=128, extra=disk(scratch, 512)) as guest:
             said = "".join(guest.ended())
         assert "both devices are in use" in said
@@ -38,7 +40,7 @@ def used_up_slots(scratch):
 
 def more_than_there_is(_scratch):
     """RULES L1: what cannot be held is not advertised; the message says how much there is."""
-    with Fleet(2, "e2e-large-fleet", memory="128M") as fleet:
+    with Fleet(2, "e2e-large-fleet", memory="128M", rmnicd_args=ONE_REPLICA) as fleet:
         with GuestRun("e2e-large", fleet.socket, size=1024) as guest:
             said = "".join(guest.ended(125))
         assert "65536" in said or "256 MiB" in said or "256M" in said, "it does not say how much there is"
@@ -46,7 +48,7 @@ def more_than_there_is(_scratch):
 
 def two_tenants(_scratch):
     """Two guests on one backend: the second one finds nothing of the first one's, and each its own."""
-    with Fleet(2, "e2e-tenants-fleet", memory="512M") as fleet:
+    with Fleet(2, "e2e-tenants-fleet", memory="512M", rmnicd_args=ONE_REPLICA) as fleet:
         with GuestRun("e2e-tenant-a", fleet.socket, env={"READS": 20000}) as first:
             first.until("random read")
             with GuestRun("e2e-tenant-b", fleet.socket, job="e2e-tenant") as second:
