@@ -207,6 +207,26 @@ uint16_t rmnic_mem_alloc(struct rmnic_memstore *ms, uint32_t device, uint32_t ep
 	return RMNIC_RMP_S_OK;
 }
 
+uint16_t rmnic_mem_renew(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
+			 uint64_t handle, uint64_t *renewed)
+{
+	struct rmnic_mem_slab *s = rmnic_mem_slab(ms, device, handle);
+	uint32_t slot = (uint32_t)handle & SLOT_MASK;
+
+	if (s) {
+		s->previous = handle;
+		s->handle = ++ms->generation << SLOT_BITS | slot;
+	} else { /* RMP-39: the answer was lost; handles of a slab are all of one slot */
+		s = slot < ms->cfg.max_slabs ? &ms->slabs[slot] : NULL;
+		if (!s || !handle || s->previous != handle || !s->handle || s->dying ||
+		    s->device != device)
+			return RMNIC_RMP_S_UNKNOWN_SLAB;
+	}
+	s->epoch = epoch;
+	*renewed = s->handle;
+	return RMNIC_RMP_S_OK;
+}
+
 struct rmnic_mem_slab *rmnic_mem_slab(struct rmnic_memstore *ms, uint32_t device, uint64_t handle)
 {
 	uint32_t slot = (uint32_t)handle & SLOT_MASK;

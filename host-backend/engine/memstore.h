@@ -58,6 +58,7 @@ struct rmnic_mem_device {
 
 struct rmnic_mem_slab {
 	uint64_t handle; /* 0: not in use */
+	uint64_t previous; /* handle before it was renewed; 0: it was not */
 	uint64_t number;
 	uint64_t version; /* highest held */
 	uint32_t device;
@@ -108,6 +109,12 @@ uint16_t rmnic_mem_seal(struct rmnic_memstore *ms, uint32_t device, uint32_t epo
 /* number, pages: of the slab. Gives the same handle again for the same (device, number, epoch). */
 uint16_t rmnic_mem_alloc(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
 			 uint64_t number, uint32_t pages, uint64_t *handle);
+/*
+ * Gives the slab another handle, and the epoch; all that is in it stays. With the handle that it
+ * had before as well, so that the request can be repeated. OK or UNKNOWN_SLAB.
+ */
+uint16_t rmnic_mem_renew(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
+			 uint64_t handle, uint64_t *renewed);
 /* The device's slab with this handle; NULL: none. */
 struct rmnic_mem_slab *rmnic_mem_slab(struct rmnic_memstore *ms, uint32_t device, uint64_t handle);
 /* The handle works no more; the pages come back by rmnic_mem_idle(). */

@@ -110,6 +110,21 @@ static void alloc(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	rmnic_server_reply(s, call, status, &out, status == RMNIC_RMP_S_OK ? sizeof(out) : 0);
 }
 
+/* RMP-39: what was sent under the old handle finds nothing from now on. */
+static void renew(struct rmnic_rmp_server *s, struct rmnic_call *call)
+{
+	struct rmnic_memstore *ms = s->cfg.store;
+	struct rmnic_rmp_allocated out;
+	uint64_t handle = 0;
+	uint16_t status;
+
+	status = rmnic_mem_renew(ms, call->session->device, call->msg.epoch, call->msg.handle,
+				 &handle);
+	out.handle = rmnic_le64_put(handle);
+	out.free_pages = rmnic_le64_put(rmnic_mem_free_pages(ms));
+	rmnic_server_reply(s, call, status, &out, status == RMNIC_RMP_S_OK ? sizeof(out) : 0);
+}
+
 /* RMP-35: the device's slabs, a few at a time; the cursor is a place in the table. */
 static void list(struct rmnic_rmp_server *s, struct rmnic_call *call)
 {
@@ -224,7 +239,8 @@ static void stat(struct rmnic_rmp_server *s, struct rmnic_call *call)
 static bool bodyless(uint8_t type)
 {
 	return type == RMNIC_RMP_PING || type == RMNIC_RMP_CLOSE || type == RMNIC_RMP_RELEASE ||
-	       type == RMNIC_RMP_READ_VIEW || type == RMNIC_RMP_STAT;
+	       type == RMNIC_RMP_READ_VIEW || type == RMNIC_RMP_STAT ||
+	       type == RMNIC_RMP_RENEW;
 }
 
 void rmnic_admin_request(struct rmnic_rmp_server *s, struct rmnic_call *call)
@@ -249,6 +265,9 @@ void rmnic_admin_request(struct rmnic_rmp_server *s, struct rmnic_call *call)
 		break;
 	case RMNIC_RMP_ALLOC:
 		alloc(s, call);
+		break;
+	case RMNIC_RMP_RENEW:
+		renew(s, call);
 		break;
 	case RMNIC_RMP_RELEASE: /* RMP-18: a second one finds UNKNOWN_SLAB, which is as good */
 		rmnic_mem_release(s->cfg.store, call->slab);

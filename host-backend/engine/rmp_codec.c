@@ -242,7 +242,7 @@ enum rmnic_rmp_drop rmnic_rmp_decode(const struct rmnic_crc32c *c, struct rmnic_
 	    header_check(c, raw, h.hlen, (uint32_t)(len - h.hlen), boot_id))
 		return RMNIC_RMP_DROP_CHECK;
 	if (reply != !!(h.type & RMNIC_RMP_REPLY) || type < RMNIC_RMP_HELLO ||
-	    type > RMNIC_RMP_STAT)
+	    type > RMNIC_RMP_RENEW)
 		return RMNIC_RMP_DROP_TYPE;
 	unpack(msg, &h, raw);
 	msg->payload = raw + h.hlen;

@@ -147,7 +147,7 @@ static void no_session(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	const uint8_t *raw = call->rx->data;
 
 	/* Its checksum cannot be checked, so nothing of it is believed: an echo, no more. */
-	if (raw[0] != RMNIC_RMP_VERSION || raw[1] < RMNIC_RMP_HELLO || raw[1] > RMNIC_RMP_STAT) {
+	if (raw[0] != RMNIC_RMP_VERSION || raw[1] < RMNIC_RMP_HELLO || raw[1] > RMNIC_RMP_RENEW) {
 		s->counters.dropped[RMNIC_RMP_DROP_TYPE]++;
 		return;
 	}
@@ -180,7 +180,8 @@ static uint16_t check_epoch(const struct rmnic_rmp_server *s, const struct rmnic
 {
 	uint32_t fence = s->cfg.store->devices[call->session->device].epoch;
 
-	if (!names_slab(call->msg.type) && call->msg.type != RMNIC_RMP_ALLOC)
+	if (!names_slab(call->msg.type) && call->msg.type != RMNIC_RMP_ALLOC &&
+	    call->msg.type != RMNIC_RMP_RENEW)
 		return RMNIC_RMP_S_OK;
 	if (call->msg.epoch < fence)
 		return RMNIC_RMP_S_FENCED;

@@ -33,6 +33,71 @@ static void slabs__alloc_and_release(void **state)
 	assert_true(handle != first);
 }
 
+/* RMP-39: repeated with the old handle it gives the same answer, until the new one is renewed. */
+static void slabs__renew(void **state)
+{
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RENEW, .handle = handle, .epoch = 5 };
+	struct rmnic_rmp_allocated out;
+	uint64_t first = handle, second;
+
+	(void)state;
+	fill(1);
+	assert_int_equal(write_page(33, 77), RMNIC_RMP_S_OK);
+	assert_int_equal(ask(&m, page, 8), RMNIC_RMP_S_INVALID);
+	m.request = 0;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
+	assert_int_equal(sent[0].msg.payload_len, sizeof(out));
+	memcpy(&out, sent[0].msg.payload, sizeof(out));
+	second = out.handle;
+	assert_true(second && second != first);
+	assert_int_equal(read_page(33), RMNIC_RMP_S_UNKNOWN_SLAB);
+	assert_int_equal(write_page(33, 78), RMNIC_RMP_S_UNKNOWN_SLAB);
+	m.request = 0;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK); /* the answer was lost */
+	memcpy(&out, sent[0].msg.payload, sizeof(out));
+	assert_true(out.handle == second);
+	handle = second;
+	assert_int_equal(read_page(33), RMNIC_RMP_S_OK); /* what was in it is in it */
+	m.request = 0;
+	m.handle = second;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
+	memcpy(&out, sent[0].msg.payload, sizeof(out));
+	assert_true(out.handle != second && out.handle != first);
+	m.request = 0;
+	m.handle = first;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_UNKNOWN_SLAB);
+	m.request = 0;
+	m.handle = out.handle;
+	m.epoch = 4;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_FENCED); /* RMP-14 */
+}
+
+/* RMP-39: a renewed slab is of the session's epoch; a released one cannot be renewed. */
+static void slabs__renew_epoch(void **state)
+{
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RENEW, .handle = handle, .epoch = 6 };
+	struct rmnic_mem_slab *slab = rmnic_mem_slab(ms, 0, handle);
+	uint64_t first = handle;
+
+	(void)state;
+	assert_int_equal(slab->epoch, 5);
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_NOT_SEALED);
+	assert_int_equal(seal(6), RMNIC_RMP_S_OK);
+	m.request = 0;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
+	assert_int_equal(slab->epoch, 6);
+	rmnic_mem_release(ms, slab);
+	m.request = 0;
+	m.handle = first;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_UNKNOWN_SLAB);
+	m.request = 0;
+	m.handle = UINT64_MAX;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_UNKNOWN_SLAB);
+	m.request = 0;
+	m.handle = 0;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_UNKNOWN_SLAB);
+}
+
 /* RMP-35 */
 static void slabs__list(void **state)
 {
@@ -137,6 +202,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(slabs__alloc_and_release),
+		TEST(slabs__renew),
+		TEST(slabs__renew_epoch),
 		TEST(slabs__list),
 		TEST(views__recorded_and_read),
 		TEST(sync__tombstones_included),

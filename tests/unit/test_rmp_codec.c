@@ -30,7 +30,7 @@ static void vectors__cover_every_message(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < count; i++)
 		have[vectors[i].msg.type] = true;
-	for (unsigned int t = RMNIC_RMP_HELLO; t <= RMNIC_RMP_STAT; t++) {
+	for (unsigned int t = RMNIC_RMP_HELLO; t <= RMNIC_RMP_RENEW; t++) {
 		assert_true(have[t]);
 		assert_true(have[t | RMNIC_RMP_REPLY]);
 	}
@@ -200,7 +200,7 @@ static void decode__reserved_flags(void **state)
 	m = (struct rmnic_rmp_msg){ .type = RMNIC_RMP_PING | RMNIC_RMP_REPLY,
 				    .status = RMNIC_RMP_S_COUNT };
 	assert_int_equal(made(&m, 0), RMNIC_RMP_DROP_FIELD);
-	m = (struct rmnic_rmp_msg){ .type = RMNIC_RMP_STAT + 1 };
+	m = (struct rmnic_rmp_msg){ .type = RMNIC_RMP_RENEW + 1 };
 	assert_int_equal(made(&m, 0), RMNIC_RMP_DROP_TYPE);
 }
 
