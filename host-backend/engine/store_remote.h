@@ -67,6 +67,8 @@ enum rmnic_remote_event_kind {
 	X(SYNC_FAILED, "sync failed")                                                      \
 	X(PAGE_LOST, "page lost") /* a page-in found it so: rpn */                         \
 	X(PAGE_FIXED, "page fixed") /* a damaged copy of rpn was replaced */               \
+	X(RECOVERED, "recovered") /* the slab was found on servers: so many pages */     \
+	X(WAITING, "waiting")   /* recovery: so many pages wait for their servers */     \
 	X(SPILLING, "spilling")   /* page-outs of the slab go to the spill file */         \
 	X(UNSPILLED, "unspilled") /* its pages are back on servers */                      \
 	X(UNBACKED, "unbacked")   /* capacity is in use that nothing can take if a server goes */
