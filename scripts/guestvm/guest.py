@@ -11,6 +11,9 @@ from guestvm.migration import Migration
 from guestvm.process import Process
 
 HEARTBEAT_S = 20
+# A first ring that finds the guest still falling asleep would only keep it awake.
+RING_FIRST_S = 4
+RING_EVERY_S = 3
 
 
 class Guest:
@@ -29,6 +32,8 @@ class Guest:
         self.status = None               # of the job, once PID 1 has reported it
         self.booted = None
         self.event_deadline = None
+        self.next_ring = None            # when the guest's serial port is rung again
+        self.rings = 0
         self.last_line = ""
         self.last_sign = time.monotonic()
         self.partial = {"console": b"", "report": b""}
@@ -61,10 +66,12 @@ class Guest:
             if self.event_deadline and now >= self.event_deadline:
                 self.event_deadline = None
                 self.vm.monitor.give_up_event()
+            if self.next_ring and now >= self.next_ring:
+                self._ring(now)
             if now - self.last_sign > HEARTBEAT_S and not self.interactive:
                 self.last_sign = now
                 self.say(f"... {int(self.deadline - now)} s left, console: {self.last_line[-90:]}")
-            wait = min(self.event_deadline or self.deadline, self.deadline, now + 1) - now
+            wait = min(self.event_deadline or self.deadline, self.next_ring or self.deadline, self.deadline, now + 1) - now
             for key, _ in self.selector.select(max(wait, 0)):
                 self._readable(key)
         if self.refused:
@@ -129,6 +136,8 @@ class Guest:
             self.vm.monitor.await_event(name, self._answer)
         elif verb == "look":
             self._look()
+        elif verb == "bell":
+            self._bell(rest == "on")
         elif verb == "migrate":
             Migration(self.vm, self._start, self._migrated)
 
@@ -154,6 +163,22 @@ class Guest:
             self._answer({"return": json.loads(done.stdout)})
         except ValueError:
             self._answer({"error": {"class": "HostError", "desc": f"{self.look[0]}: status {done.returncode}, no JSON"}})
+
+    def _bell(self, ringing):
+        """For a guest that goes to sleep: a ring that comes too early is lost, so it is repeated."""
+        if ringing:
+            self.rings = 0
+        self.next_ring = time.monotonic() + RING_FIRST_S if ringing else None
+        self._answer({"return": {"rings": self.rings}})
+
+    def _ring(self, now):
+        """An empty line, which 'host' skips when it looks for an answer."""
+        self.next_ring = now + RING_EVERY_S
+        self.rings += 1
+        try:
+            self.vm.report.sendall(b"\n")
+        except OSError as error:
+            print(f"guest-run: the guest cannot be rung: {error}", file=sys.stderr)
 
     def _migrated(self, answer, destination):
         if destination:

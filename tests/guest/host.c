@@ -8,6 +8,7 @@
  *   host set rm0 x-fault '"text"'    qom-set; the value is JSON
  *   host migrate                     live migration to a second QEMU, where this goes on
  *   host look                        what the command says that guest-run was given with --look
+ *   host bell on|off                 an empty line every few seconds, which wakes this machine
  *
  * After 'savevm', a 'loadvm' is answered to the one who asked for the savevm: an "id" in the
  * QMP command, which the answer repeats, tells the two apart.
@@ -28,7 +29,7 @@
 static int usage(void)
 {
 	fputs("usage: host qmp JSON | event NAME [SECONDS] | get ID PROPERTY |"
-	      " set ID PROPERTY JSON | migrate | look\n",
+	      " set ID PROPERTY JSON | migrate | look | bell on|off\n",
 	      stderr);
 	return 2;
 }
@@ -52,6 +53,8 @@ static int request_format(char *line, size_t size, int argc, char **argv)
 			       "qmp {\"execute\":\"qom-set\",\"arguments\":"
 			       "{\"path\":\"%s\",\"property\":\"%s\",\"value\":%s}}\n",
 			       argv[2], argv[3], argv[4]);
+	else if (!strcmp(verb, "bell") && argc == 3)
+		len = snprintf(line, size, "bell %s\n", argv[2]);
 	else if ((!strcmp(verb, "migrate") || !strcmp(verb, "look")) && argc == 2)
 		len = snprintf(line, size, "%s\n", verb);
 	else
@@ -59,7 +62,10 @@ static int request_format(char *line, size_t size, int argc, char **argv)
 	return len < (int)size ? len : -1;
 }
 
-/* Reads up to the newline and prints it; the first bytes tell an error from a result. */
+/*
+ * Reads up to the newline and prints it; the first bytes tell an error from a result. Empty
+ * lines are rings of the bell.
+ */
 static int answer_print(int port)
 {
 	static const char error[] = "{\"error\"";
@@ -68,6 +74,8 @@ static int answer_print(int port)
 	int is_error = 1;
 
 	while (read(port, &c, 1) == 1) {
+		if (n == 0 && c == '\n')
+			continue;
 		if (n < sizeof(error) - 1 && c != error[n])
 			is_error = 0;
 		n++;
