@@ -47,7 +47,7 @@ struct rmnic_spill_io {
 enum rmnic_spill_hold {
 	RMNIC_SPILL_NONE, /* there is no room */
 	RMNIC_SPILL_HELD,
-	RMNIC_SPILL_WAIT, /* under way: ask again, with the same range, when poll() has said true */
+	RMNIC_SPILL_WAIT, /* under way: ask again, with the same range, after poll() */
 };
 
 struct rmnic_spill_ops {
