@@ -81,6 +81,7 @@ void rmnic_store_remote_progress(const struct rmnic_store *store, struct rmnic_r
 		struct rmnic_remote_slab *s = &r->slabs[i];
 		unsigned int whole = (unsigned int)__builtin_popcount(rmnic_remote_whole(s));
 
+		out->waiting += s->waiting; /* which has no members yet */
 		if (!s->members && !s->spill)
 			continue;
 		out->slabs++;
@@ -89,7 +90,6 @@ void rmnic_store_remote_progress(const struct rmnic_store *store, struct rmnic_r
 		out->away += s->away != 0;
 		out->moving += moving(r, s);
 		out->spilling += s->spill;
-		out->waiting += s->waiting;
 	}
 	for (int i = 0; i < RMNIC_REMOTE_JOBS; i++) {
 		const struct rmnic_remote_job *j = &r->repair.jobs[i];
