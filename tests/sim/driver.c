@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/le.h"
 #include "rings.h"
 #include "rmnic/ring.h"
 
@@ -36,9 +37,14 @@ static struct rmnic_dbrec *rec(struct sim *s, const struct rings_pair *p)
 
 static void put(struct sim *s, struct rings_pair *p, const void *sqe)
 {
+	struct rings *r = s->rings;
+
 	memcpy((uint8_t *)driver_at(s, p->sq) + rmnic_ring_slot(p->tail, p->depth) * 64, sqe, 64);
 	p->tail++;
 	rec(s, p)->sq_tail = p->tail;
+	/* RING-10; an eventfd that is lost is what the bounded sleep is for. */
+	if (rec(s, p)->need_wakeup && sim_below(s, 1000) >= r->lost)
+		r->asleep = false;
 }
 
 static bool send_admin(struct sim *s, enum rings_admin what, struct rmnic_admin_sqe *sqe)
@@ -102,6 +108,8 @@ static void send(struct sim *s, struct rings_op *o)
 	}
 	fill(s, o);
 	o->sent = true;
+	o->started = s->w.net.now;
+	o->index = p->tail;
 	o->slot = slot;
 	o->aborted = abort_is_coming(s->rings, p->qid, slot);
 	p->op[slot] = o;
@@ -138,19 +146,20 @@ static bool can_start(const struct sim *s, uint8_t opcode, uint64_t rpn, uint32_
 	return true;
 }
 
+static bool is_mine(const uint64_t *page)
+{
+	return *(const uint8_t *)page == MINE && !memcmp(page, page + 1, 4088) &&
+	       !memcmp(page, (const uint8_t *)page + 1, 8);
+}
+
 static void start(struct sim *s, struct rings_op *o, uint8_t opcode, uint64_t rpn, uint32_t n)
 {
-	const uint8_t *mine;
-
 	*o = (struct rings_op){ .used = true, .opcode = opcode, .rpn = rpn, .n = n, .list = o->list };
-	for (uint32_t i = 0; i < RINGS_CLUSTER; i++) {
-		mine = driver_at(s, buffer_at(s, o, i));
-		for (unsigned int k = 0; k < 4096; k++)
-			if (mine[k] != MINE) {
-				sim_fail(s, "a page that the guest has back was written to");
-				return;
-			}
-	}
+	for (uint32_t i = 0; i < RINGS_CLUSTER; i++)
+		if (!is_mine(driver_at(s, buffer_at(s, o, i)))) {
+			sim_fail(s, "a page that the guest has back was written to");
+			return;
+		}
 	o->list = n > 1 && sim_below(s, 2);
 	for (uint32_t i = 0; i < n; i++) {
 		s->model.pages[rpn + i].busy = true;
@@ -159,6 +168,27 @@ static void start(struct sim *s, struct rings_op *o, uint8_t opcode, uint64_t rp
 		else if (opcode == RMNIC_OP_FREE)
 			model_freeing(&s->model, rpn + i);
 	}
+}
+
+/*
+ * A guest that does what it must not. An SQE that was fetched is the device's copy (RING-6); a page
+ * that changes while it goes out is stored as it was or as it is (CMD-19), never as neither.
+ */
+static void meddle(struct sim *s)
+{
+	struct rings_op *o = &s->rings->ops[sim_below(s, s->depth)];
+	struct rings_pair *p = &s->rings->pair[o->opcode == RMNIC_OP_PAGE_IN ? 2 : 1];
+	uint32_t head;
+
+	if (!o->used || !o->sent || !s->rings->dev)
+		return;
+	head = rmnic_le32_get(s->rings->block.queues[p->qid].sq_head);
+	if ((int32_t)(head - o->index) > 0)
+		memset((uint8_t *)driver_at(s, p->sq) + rmnic_ring_slot(o->index, p->depth) * 64, 0xa5, 64);
+	if (o->opcode != RMNIC_OP_PAGE_OUT || o->raced || s->model.pages[o->rpn].nmaybe == MODEL_MAYBE)
+		return;
+	o->raced = model_write(&s->model, o->rpn, 0);
+	page_make(driver_at(s, buffer_at(s, o, 0)), o->raced);
 }
 
 void driver_begin(struct sim *s)
@@ -173,6 +203,8 @@ void driver_begin(struct sim *s)
 
 	if (what == 99)
 		abort_some(s);
+	if (what == 98)
+		meddle(s);
 	for (unsigned int i = 0; i < s->depth && !o; i++)
 		if (!s->rings->ops[i].used)
 			o = &s->rings->ops[i];
@@ -180,15 +212,19 @@ void driver_begin(struct sim *s)
 		start(s, o, opcode, rpn, n);
 }
 
-void driver_read(struct sim *s, uint64_t rpn)
+void driver_one(struct sim *s, uint64_t rpn, bool out)
 {
-	start(s, &s->rings->ops[0], RMNIC_OP_PAGE_IN, rpn, 1);
+	unsigned int i = 0;
+
+	while (s->rings->ops[i].used)
+		i++;
+	start(s, &s->rings->ops[i], out ? RMNIC_OP_PAGE_OUT : RMNIC_OP_PAGE_IN, rpn, 1);
 }
 
 /* The command is over for the guest; its buffers are its own again. */
 static void let_go(struct sim *s, struct rings_op *o)
 {
-	for (uint32_t i = 0; i < RINGS_CLUSTER; i++)
+	for (uint32_t i = 0; i < o->n; i++)
 		memset(driver_at(s, buffer_at(s, o, i)), MINE, 4096);
 	for (uint32_t i = 0; i < o->n; i++)
 		s->model.pages[o->rpn + i].busy = false;
@@ -202,8 +238,10 @@ static void page_ended(struct sim *s, struct rings_op *o, uint32_t i, bool ok)
 
 	if (o->opcode == RMNIC_OP_PAGE_OUT) {
 		model_written(&s->model, rpn, o->content[i], ok);
-		/* Also when the command failed: this page of it may have been stored, to be lost. */
-		page_remember(s, rpn, ok);
+		if (ok)
+			oracle_acked(s, rpn);
+		if (ok && !i && o->raced) /* or that: the next read tells */
+			model_write(&s->model, rpn, o->raced);
 	} else if (o->opcode == RMNIC_OP_FREE) {
 		if (ok)
 			model_freed(&s->model, rpn);
@@ -219,26 +257,29 @@ static bool is_excused(struct sim *s, const struct rings_op *o, const struct rmn
 		return false;
 	if (cqe->status == RMNIC_SC_ABORTED)
 		return o->aborted;
-	return page_excused(s, o->rpn + cqe->failed, o->opcode == RMNIC_OP_PAGE_OUT, cqe->status);
+	return oracle_excused(s, o->rpn + cqe->failed, o->opcode == RMNIC_OP_PAGE_OUT, cqe->status,
+			      o->started);
 }
 
 static void ended(struct sim *s, struct rings_op *o, const struct rmnic_cqe *cqe)
 {
-	bool ok = cqe->status == RMNIC_SC_OK, hopeless = false;
+	bool ok = cqe->status == RMNIC_SC_OK;
 
-	sim_event(s, "%s %" PRIu64 "+%u content %" PRIu64 ": 0x%x", name_of(o->opcode), o->rpn, o->n,
-		  o->content[0], cqe->status);
+	if (s->record)
+		sim_event(s, "%s %" PRIu64 "+%u content %" PRIu64 ": 0x%x", name_of(o->opcode), o->rpn,
+			  o->n, o->content[0], cqe->status);
+	memnet_note(&s->w.net, o->rpn << 16 | cqe->status);
 	s->done += o->n;
+	s->ok += ok;
 	s->errors += !ok;
 	if (ok ? cqe->done != o->n || cqe->failed != RMNIC_NONE_FAILED : !is_excused(s, o, cqe))
-		sim_fail(s, "%s of page %" PRIu64 "+%u ended with 0x%x, done %u, failed %u",
-			 name_of(o->opcode), o->rpn, o->n, cqe->status, cqe->done, cqe->failed);
-	for (uint32_t i = 0; i < o->n; i++) {
+		sim_fail(s, "%s of page %" PRIu64 "+%u ended with 0x%x, done %u, failed %u, after %" PRIu64
+			 " us", name_of(o->opcode), o->rpn, o->n, cqe->status, cqe->done, cqe->failed,
+			 (s->w.net.now - o->started) / 1000);
+	for (uint32_t i = 0; i < o->n; i++)
 		page_ended(s, o, i, ok);
-		hopeless |= page_living(s, o->rpn + i) < s->w.cfg.replicas;
-	}
 	o->sent = o->aborted = false;
-	if (ok || o->opcode == RMNIC_OP_PAGE_IN || hopeless) {
+	if (ok || o->opcode == RMNIC_OP_PAGE_IN) {
 		let_go(s, o);
 		return;
 	}
@@ -278,26 +319,50 @@ static void admin_ended(struct sim *s, const struct rmnic_cqe *cqe)
 		r->pair[what].up = true;
 }
 
+/* False: a completion that nobody waits for. */
+static bool take_pair(struct sim *s, struct rings_pair *p)
+{
+	struct rmnic_cqe cqe;
+
+	while (!s->failure[0] && next_cqe(s, p, &cqe)) {
+		struct rings_op *o = cqe.cid < RINGS_DEPTH ? p->op[cqe.cid] : NULL;
+
+		if (!p->qid) {
+			admin_ended(s, &cqe);
+			continue;
+		}
+		if (!o || cqe.phase >> RMNIC_CQE_QID_SHIFT != p->qid) {
+			sim_fail(s, "a completion of command %u on pair %u, which is not in flight", cqe.cid,
+				 p->qid);
+			return false;
+		}
+		p->op[cqe.cid] = NULL;
+		ended(s, o, &cqe);
+	}
+	return true;
+}
+
+/* It looks when it was interrupted, or has waited for too long (DRV-4); then it asks for the next. */
+static void take(struct sim *s)
+{
+	struct rings *r = s->rings;
+
+	if (r->irqs && !r->raised && s->w.net.now < r->look_at)
+		return;
+	r->raised = false;
+	r->look_at = r->lost ? s->w.net.now + 20 * MS : UINT64_MAX;
+	for (unsigned int i = 0; i < RINGS_PAIRS; i++) {
+		rec(s, &r->pair[i])->cq_arm = r->pair[i].head;
+		while (take_pair(s, &r->pair[i]) && rec(s, &r->pair[i])->cq_arm != r->pair[i].head)
+			rec(s, &r->pair[i])->cq_arm = r->pair[i].head; /* RING-11: and one last look */
+	}
+}
+
 void driver_run(struct sim *s)
 {
 	struct rings *r = s->rings;
-	struct rmnic_cqe cqe;
 
-	while (!s->failure[0] && next_cqe(s, &r->pair[0], &cqe))
-		admin_ended(s, &cqe);
-	for (unsigned int i = 1; i < RINGS_PAIRS; i++) {
-		while (!s->failure[0] && next_cqe(s, &r->pair[i], &cqe)) {
-			struct rings_op *o = cqe.cid < RINGS_DEPTH ? r->pair[i].op[cqe.cid] : NULL;
-
-			if (!o || cqe.phase >> RMNIC_CQE_QID_SHIFT != i) {
-				sim_fail(s, "a completion of command %u on pair %u, which is not in flight",
-					 cqe.cid, i);
-				return;
-			}
-			r->pair[i].op[cqe.cid] = NULL;
-			ended(s, o, &cqe);
-		}
-	}
+	take(s);
 	for (unsigned int i = 0; i < s->depth; i++)
 		if (r->ops[i].used && !r->ops[i].sent && r->ops[i].after <= s->w.net.now)
 			send(s, &r->ops[i]);
@@ -307,7 +372,7 @@ unsigned int driver_under_way(const struct sim *s)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < MAX_OPS; i++)
+	for (unsigned int i = 0; i < s->depth; i++)
 		n += s->rings->ops[i].used;
 	for (unsigned int i = 0; i < RINGS_ADMIN; i++)
 		n += s->rings->admin[i] != RINGS_NOTHING;
@@ -355,6 +420,7 @@ void driver_reset(struct sim *s)
 		else
 			memset(driver_at(s, buffer_at(s, &r->ops[i], 0)), MINE, RINGS_CLUSTER * 4096);
 	}
+	r->raised = true;
 	create(s, 1);
 	create(s, 2);
 }

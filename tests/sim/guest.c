@@ -6,6 +6,8 @@
 #include "rmnic/device.h"
 #include "sim.h"
 
+#define POISON UINT64_C(0xbad00001) /* a content that nobody may ever read */
+
 static void guest_op_done(struct rmnic_page_op *op, uint16_t status)
 {
 	struct sim_op *o = (struct sim_op *)op;
@@ -14,43 +16,59 @@ static void guest_op_done(struct rmnic_page_op *op, uint16_t status)
 	o->ended = true;
 }
 
-static void guest_start(struct sim *s, struct sim_op *o)
+static void send(struct sim *s, struct rmnic_store *store, struct sim_op *o)
 {
-	const struct rmnic_store_ops *ops = s->w.store->ops;
 	uint16_t status;
 
 	o->again = 0;
 	o->ended = false;
+	o->started = s->w.net.now;
 	if (o->out)
 		page_make(o->page, o->content);
 	else
-		memset(o->page, 0xee, sizeof(o->page));
-	status = o->out ? ops->page_out(s->w.store, &o->op) : ops->page_in(s->w.store, &o->op);
+		o->page[0] = o->page[511] = ~UINT64_C(0);
+	status = o->out ? store->ops->page_out(store, &o->op) : store->ops->page_in(store, &o->op);
 	if (status != RMNIC_STORE_PENDING)
 		guest_op_done(&o->op, status);
 	else if (o->out) /* a guest that does not keep its page as it was (RULES B5) */
 		memset(o->page, 0xdd, sizeof(o->page));
 }
 
+static void prepare(struct sim *s, struct sim_op *o, uint64_t rpn, bool out)
+{
+	o->used = true;
+	o->sim = s;
+	o->out = out;
+	o->op.rpn = rpn;
+	o->op.data = o->page;
+	o->op.done = guest_op_done;
+	o->content = out ? model_write(&s->model, rpn, 0) : 0;
+	s->model.pages[rpn].busy = true;
+	send(s, s->w.store, o);
+}
+
 static void end(struct sim *s, struct sim_op *o)
 {
 	bool ok = o->status == RMNIC_SC_OK;
-	bool hopeless = page_living(s, o->op.rpn) < s->w.cfg.replicas;
 
-	sim_event(s, "%s %" PRIu64 " content %" PRIu64 ": 0x%x", o->out ? "out" : "in", o->op.rpn,
-	      o->content, o->status);
+	if (s->record)
+		sim_event(s, "%s %" PRIu64 " content %" PRIu64 ": 0x%x", o->out ? "out" : "in", o->op.rpn,
+			  o->content, o->status);
+	memnet_note(&s->w.net, o->op.rpn << 16 | o->status);
 	s->done++;
+	s->ok += ok;
 	s->errors += !ok;
-	if (!ok && !page_excused(s, o->op.rpn, o->out, o->status)) {
-		sim_fail(s, "%s of page %" PRIu64 " ended with 0x%x", o->out ? "page-out" : "page-in",
-		     o->op.rpn, o->status);
+	if (!ok && !oracle_excused(s, o->op.rpn, o->out, o->status, o->started)) {
+		sim_fail(s, "%s of page %" PRIu64 " ended with 0x%x after %" PRIu64 " us",
+			 o->out ? "page-out" : "page-in", o->op.rpn, o->status,
+			 (s->w.net.now - o->started) / 1000);
 		return;
 	}
 	if (o->out) {
 		model_written(&s->model, o->op.rpn, o->content, ok);
-		if (ok)
-			page_remember(s, o->op.rpn, true);
-		if (!ok && !hopeless) { /* the driver redrives it */
+		if (ok) {
+			oracle_acked(s, o->op.rpn);
+		} else { /* the driver redrives it */
 			model_write(&s->model, o->op.rpn, o->content);
 			o->again = s->w.net.now + 5 * MS;
 			return;
@@ -63,28 +81,39 @@ static void end(struct sim *s, struct sim_op *o)
 	o->used = false;
 }
 
-/* The device advertises more; or it was to be more, and is not. What is used keeps its place. */
-void guest_resize(struct sim *s, uint64_t pages)
+static struct sim_op *unused(struct sim *s)
 {
-	if (!rmnic_store_remote_reserve(s->w.store, pages))
-		sim_fail(s, "%" PRIu64 " pages cannot be wanted", pages);
-	s->w.cfg.reserve = pages; /* of a successor */
-	sim_event(s, "%" PRIu64 " pages are wanted", pages);
+	for (unsigned int i = 0; i < s->depth; i++)
+		if (!s->ops[i].used)
+			return &s->ops[i];
+	return NULL;
+}
+
+/* ABORT: what was to be read is touched no more, what was to be written is old or new. */
+static void cancel(struct sim *s)
+{
+	struct sim_op *o = &s->ops[sim_below(s, s->depth)];
+
+	if (!o->used || o->ended || o->again || s->stalled)
+		return;
+	s->w.store->ops->cancel(s->w.store, &o->op);
+	sim_event(s, "%s %" PRIu64 " is cancelled", o->out ? "out" : "in", o->op.rpn);
+	if (o->out)
+		model_written(&s->model, o->op.rpn, o->content, false);
+	s->model.pages[o->op.rpn].busy = false;
+	o->used = false;
 }
 
 void guest_begin(struct sim *s)
 {
 	uint64_t rpn = sim_below(s, s->model.npages);
 	unsigned int what = (unsigned int)sim_below(s, 100);
-	struct sim_op *o = NULL;
+	struct sim_op *o = unused(s);
 
-	for (unsigned int i = 0; i < s->depth && !o; i++)
-		if (!s->ops[i].used)
-			o = &s->ops[i];
+	if (what == 99 && sim_one_of(s, 4))
+		cancel(s);
 	if (!o || s->model.pages[rpn].busy || s->stalled)
 		return;
-	if (what == 8 && sim_below(s, 10) == 0)
-		guest_resize(s, 1 + sim_below(s, s->model.npages));
 	if (what < 8) {
 		if (s->w.store->ops->free(s->w.store, rpn, 1) != RMNIC_SC_OK)
 			sim_fail(s, "free of page %" PRIu64 " failed", rpn);
@@ -92,26 +121,18 @@ void guest_begin(struct sim *s)
 		sim_event(s, "free %" PRIu64, rpn);
 		return;
 	}
-	o->used = true;
-	o->sim = s;
 	/* A page that nobody can take any more is only read. */
-	o->out = what < 50 && s->model.pages[rpn].nmaybe < MODEL_MAYBE;
-	o->op.rpn = rpn;
-	o->op.data = o->page;
-	o->op.done = guest_op_done;
-	o->content = o->out ? model_write(&s->model, rpn, 0) : 0;
-	s->model.pages[rpn].busy = true;
-	guest_start(s, o);
+	prepare(s, o, rpn, what < 50 && s->model.pages[rpn].nmaybe < MODEL_MAYBE);
 }
 
 void guest_read(struct sim *s, uint64_t rpn)
 {
-	struct sim_op *o = &s->ops[0];
+	prepare(s, unused(s), rpn, false);
+}
 
-	*o = (struct sim_op){ .used = true, .sim = s, .op = { .rpn = rpn } };
-	o->op.data = o->page;
-	o->op.done = guest_op_done;
-	guest_start(s, o);
+void guest_write(struct sim *s, uint64_t rpn)
+{
+	prepare(s, unused(s), rpn, true);
 }
 
 void guest_reap(struct sim *s)
@@ -122,7 +143,7 @@ void guest_reap(struct sim *s)
 		if (!o->used)
 			continue;
 		if (o->again && o->again <= s->w.net.now && !s->stalled)
-			guest_start(s, o);
+			send(s, s->w.store, o);
 		if (o->ended && !o->again) {
 			o->ended = false;
 			end(s, o);
@@ -141,10 +162,38 @@ void guest_redrive(struct sim *s)
 
 		if (!o->used || o->ended || o->again)
 			continue;
-		if (s->w.cfg.replicas == 1 && sim_below(s, 4) == 0) {
+		if (s->w.cfg.replicas == 1 && sim_one_of(s, 4)) {
 			sim_event(s, "%s %" PRIu64 " is given up", o->out ? "out" : "in", o->op.rpn);
 			o->out = false; /* and looks at what is there */
 		}
-		guest_start(s, o);
+		send(s, s->w.store, o);
+	}
+}
+
+/* --- The backend that was succeeded -------------------------------------------------------------- */
+
+void guest_old_writes(struct sim *s)
+{
+	struct rmnic_store *store = cluster_old(&s->w)->store;
+
+	for (unsigned int i = 0; i < JUNK; i++) {
+		struct sim_op *o = &s->junk[i];
+
+		*o = (struct sim_op){ .used = true, .out = true, .content = POISON + i,
+				      .op = { .rpn = sim_below(s, s->model.npages), .data = o->page,
+					      .done = guest_op_done } };
+		send(s, store, o);
+	}
+}
+
+/* RMP-13: its successor was ready before it woke up, so nobody takes anything from it any more. */
+void guest_old_audit(struct sim *s)
+{
+	for (unsigned int i = 0; i < JUNK; i++) {
+		const struct sim_op *o = &s->junk[i];
+
+		if (o->used && o->ended && o->status == RMNIC_SC_OK)
+			sim_fail(s, "page-out %" PRIu64 " of a backend with a successor was acknowledged",
+				 o->op.rpn);
 	}
 }

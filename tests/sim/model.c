@@ -42,6 +42,7 @@ void model_written(struct model *m, uint64_t rpn, uint64_t content, bool ok)
 		return;
 	p->acked = content;
 	p->nmaybe = 0;
+	p->doomed = false;
 }
 
 void model_freeing(struct model *m, uint64_t rpn)
@@ -63,7 +64,7 @@ void model_freed(struct model *m, uint64_t rpn)
 
 	p->acked = 0;
 	p->nmaybe = 0;
-	p->unknown = false;
+	p->unknown = p->doomed = false;
 }
 
 bool model_read(struct model *m, uint64_t rpn, uint64_t content)

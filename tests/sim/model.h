@@ -16,7 +16,7 @@ struct model_page {
 	uint64_t maybe[MODEL_MAYBE]; /* written since, and not acknowledged */
 	unsigned int nmaybe;
 	bool unknown;               /* the last page-out ended with an error */
-	uint64_t held[4];           /* the stores that held it when it was acknowledged; 0: none */
+	bool doomed;                /* nobody has it any more whom its view names: it may be lost */
 	bool busy;                  /* an operation is under way: none other is started */
 };
 

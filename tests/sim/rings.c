@@ -14,7 +14,7 @@
 #include "engine/step.h"
 
 #define GUEST_BASE  0x100000u
-#define GUEST_SIZE  (512u * 4096)
+#define GUEST_SIZE  (128u * 4096)
 #define QUIET_STEPS 400 /* a death comes at one of the next so many steps */
 
 static struct sim *current; /* of the hook; one run at a time */
@@ -53,13 +53,18 @@ static void written(void *host, const struct rmnic_mapping *m, uint32_t offset, 
 
 static void irq(void *host, uint16_t vector)
 {
-	(void)host; /* this guest polls */
+	struct sim *s = host;
+
 	(void)vector;
+	if (sim_below(s, 1000) >= s->rings->lost)
+		s->rings->raised = true;
 }
 
 static uint64_t now_ns(void *host)
 {
-	return ((struct sim *)host)->w.net.now;
+	const struct memnet *net = &((struct sim *)host)->w.net;
+
+	return net->now + net->ends[((struct sim *)host)->w.backend].skew;
 }
 
 static void membarrier(void *host)
@@ -126,18 +131,16 @@ void rings_kill(struct sim *s)
 		memcpy(r->guest, r->saved_guest, GUEST_SIZE);
 		memcpy(s->w.state, r->saved_state, s->w.state_size);
 	}
-	r->doomed = false;
+	r->doomed = r->asleep = r->slept = false;
 	r->die_in = 0;
 	r->deaths++;
+	memnet_thaw(&s->w.net, s->w.backend);
 	/* A successor may die as well, in the middle of taking over. */
 	if (s->faults && sim_below(s, 3) == 0)
 		r->die_in = 1 + (unsigned int)sim_below(s, 100);
-	if (!cluster_start(&s->w)) {
-		sim_fail(s, "the backend does not start: %s", s->w.why);
+	if (!sim_start(s, cluster_start))
 		return;
-	}
-	s->restarts++;
-	sim_event(s, "backend of epoch %u", s->w.epoch);
+	faults_backend_up(s);
 	if (s->faults && sim_below(s, 8) == 0)
 		driver_reset(s); /* while nobody was there */
 }
@@ -172,23 +175,65 @@ static void enable(struct sim *s)
 		r->dev = rmnic_dev_create(&c);
 	if (!r->dev)
 		abort();
+	r->asleep = false;
 	error = rmnic_dev_enable_recorded(r->dev, &e);
 	if (error)
 		sim_fail(s, "the device cannot be enabled: error %u, %s", error,
 			 rmnic_dev_why(r->dev) ? rmnic_dev_why(r->dev) : "the guest's fault");
 }
 
+/* When it wakes by itself: at a deadline, and soon where eventfds get lost (USER-12). */
+static uint64_t wake_up_at(struct sim *s)
+{
+	uint64_t at = rmnic_dev_deadline(s->rings->dev);
+	uint64_t store = rmnic_store_remote_deadline(s->w.store);
+	uint64_t skew = s->w.net.ends[s->w.backend].skew;
+
+	if (store < at)
+		at = store;
+	if (at != UINT64_MAX)
+		at = at > skew ? at - skew : 0;
+	return s->rings->lost && s->w.net.now + MS < at ? s->w.net.now + MS : at;
+}
+
+static bool wakes(struct sim *s)
+{
+	struct rings *r = s->rings;
+
+	if (s->w.net.ends[s->w.backend].frozen)
+		return false;
+	if (r->asleep && s->w.net.now < r->wake_at &&
+	    s->w.net.ends[s->w.backend].received == r->heard)
+		return false;
+	if (r->slept && r->dev)
+		rmnic_dev_sleep_end(r->dev);
+	r->asleep = r->slept = false;
+	return true;
+}
+
+static void go_to_sleep(struct sim *s)
+{
+	struct rings *r = s->rings;
+
+	if (!r->sleeps || !r->dev || r->doomed || !rmnic_dev_sleep_begin(r->dev))
+		return;
+	r->asleep = r->slept = true;
+	r->wake_at = wake_up_at(s);
+	r->heard = s->w.net.ends[s->w.backend].received;
+}
+
 void rings_poll(struct sim *s)
 {
 	struct rings *r = s->rings;
 
-	if (s->failure[0])
+	if (s->failure[0] || !wakes(s))
 		return;
 	if (!r->dev && rmnic_store_remote_status(s->w.store, NULL) == RMNIC_REMOTE_READY)
 		enable(s);
 	for (unsigned int i = 0; r->dev && !r->doomed && i < 1000 && rmnic_dev_poll(r->dev); i++)
 		;
-	rings_dead(s);
+	if (!rings_dead(s))
+		go_to_sleep(s);
 }
 
 void rings_fault(struct sim *s)
@@ -237,6 +282,9 @@ void rings_init(struct sim *s)
 	if (!r->guest || !r->saved_guest || !r->saved_state)
 		abort();
 	s->rings = r;
+	r->sleeps = sim_one_of(s, 2);
+	r->irqs = sim_one_of(s, 2);
+	r->lost = sim_one_of(s, 3) ? (unsigned int)sim_below(s, 300) : 0;
 	current = s;
 	rmnic_step_hook = step;
 	driver_reset(s);

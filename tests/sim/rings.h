@@ -19,9 +19,12 @@ struct rings_op {
 	bool used, sent, list, aborted;
 	uint8_t opcode;
 	uint16_t slot;
+	uint32_t index; /* of its SQE */
 	uint32_t n;
 	uint64_t rpn;
 	uint64_t content[RINGS_CLUSTER];
+	uint64_t raced; /* what the guest made of its first page on its way; 0: nothing */
+	uint64_t started;
 	uint64_t after; /* when to send it */
 };
 
@@ -49,6 +52,12 @@ struct rings {
 	unsigned int die_in; /* steps; 0: it lives on */
 	bool doomed;         /* the step has come: nothing that it does any more counts */
 	uint8_t *saved_guest, *saved_state; /* as they were at that step */
+	bool sleeps;     /* the backend, when it has nothing to do */
+	bool asleep, slept;
+	uint64_t wake_at, heard;
+	bool irqs, raised; /* the driver looks at its CQs when it was interrupted */
+	uint64_t look_at;
+	unsigned int lost; /* eventfds of 1000, either way */
 	uint64_t deaths, resets;
 };
 
@@ -74,8 +83,8 @@ void driver_reset(struct sim *s);
 void driver_begin(struct sim *s);
 /* Sends what can be sent, and takes what has come. */
 void driver_run(struct sim *s);
-/* A page-in of one page. */
-void driver_read(struct sim *s, uint64_t rpn);
+/* A page-in, or a page-out, of one page. */
+void driver_one(struct sim *s, uint64_t rpn, bool out);
 unsigned int driver_under_way(const struct sim *s);
 
 #endif /* RINGS_H */

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who really has which page, and what follows: which errors may be, which views may be recorded.
+ * It looks into the servers' memory and the state block, never at what the store thinks.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/le.h"
+#include "rmnic/device.h"
+#include "sim.h"
+
+#define LONG_NS (10 * SECOND) /* of which a member needs no more to be found again */
+
+#define KIND(word)    ((uint32_t)(word) & RMNIC_STATE_PAGE_KIND)
+#define VERSION(word) ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
+#define CONTENT       (RMNIC_RMP_PAGE_STORED | RMNIC_RMP_PAGE_FILLED)
+
+void oracle_attach(struct sim *s)
+{
+	if (rmnic_state_attach(&s->block, s->w.state, s->w.state_size, s->w.cfg.device))
+		abort();
+}
+
+static unsigned int live(const struct rmnic_state_view *v)
+{
+	return ((1u << v->members) - 1) & ~(unsigned int)v->away;
+}
+
+static unsigned int whole(const struct rmnic_state_view *v)
+{
+	return live(v) & ~(unsigned int)v->syncing;
+}
+
+unsigned int oracle_server(const struct rmnic_rmp_member *m)
+{
+	return (unsigned int)m->server[0] - 0x50;
+}
+
+struct rmnic_mem_slab *oracle_slab(struct sim *s, const struct rmnic_rmp_member *m)
+{
+	struct rmnic_memstore *ms = s->w.servers[oracle_server(m)].store;
+
+	if (!ms || ms->store_id != rmnic_le64_get(m->store_id))
+		return NULL;
+	return rmnic_mem_slab(ms, 0, rmnic_le64_get(m->handle));
+}
+
+static bool rotten(const struct sim *s, const struct rmnic_mem_slab *slab, uint32_t page)
+{
+	const struct rmnic_page_meta *meta = &slab->meta[page];
+
+	for (unsigned int i = 0; i < s->nrots && i < ROTS; i++) {
+		const struct sim_rot *r = &s->rots[i];
+
+		if (r->handle == slab->handle && r->page == page && r->body == meta->body &&
+		    r->crc == meta->crc && r->version == meta->vstate >> RMNIC_RMP_VERSION_SHIFT)
+			return true;
+	}
+	return meta->vstate & RMNIC_RMP_PAGE_BAD;
+}
+
+static bool has_copy(struct sim *s, const struct rmnic_rmp_member *m, uint64_t rpn)
+{
+	const struct rmnic_mem_slab *slab = oracle_slab(s, m);
+	uint32_t page = (uint32_t)(rpn % CLUSTER_SLAB);
+
+	return slab && (slab->meta[page].vstate & CONTENT) &&
+	       slab->meta[page].vstate >> RMNIC_RMP_VERSION_SHIFT >=
+		       VERSION(rmnic_state_page(&s->block, rpn)) &&
+	       !rotten(s, slab, page);
+}
+
+/* Whether somebody whom the page's view names can give it. */
+static bool lives(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
+{
+	uint64_t word = rmnic_state_page(&s->block, rpn);
+
+	if (KIND(word) != RMNIC_STATE_PAGE_HELD)
+		return KIND(word) != RMNIC_STATE_PAGE_LOST;
+	for (unsigned int i = 0; i < v->members; i++)
+		if ((whole(v) >> i & 1) && has_copy(s, &v->member[i], rpn))
+			return true;
+	return false;
+}
+
+static void view_of(struct sim *s, uint64_t slab, struct rmnic_state_view *v)
+{
+	if (!rmnic_state_view_get(&s->block, slab, v))
+		sim_fail(s, "the row of slab %" PRIu64 " is damaged", slab);
+}
+
+void oracle_doom(struct sim *s, uint64_t slab)
+{
+	struct rmnic_state_view v;
+
+	view_of(s, slab, &v);
+	for (uint64_t rpn = slab * CLUSTER_SLAB; rpn < (slab + 1) * CLUSTER_SLAB; rpn++)
+		if (!s->model.pages[rpn].doomed && !lives(s, rpn, &v)) {
+			s->model.pages[rpn].doomed = true;
+			sim_event(s, "page %" PRIu64 " has no copy left", rpn);
+		}
+}
+
+void oracle_doom_all(struct sim *s)
+{
+	for (uint64_t i = 0; i < s->block.nslabs; i++)
+		oracle_doom(s, i);
+}
+
+/* --- Views ------------------------------------------------------------------------------------- */
+
+/* STATE-25: whoever may be read from now on has all that was acknowledged, and no freed page. */
+static void promoted(struct sim *s, uint64_t slab, const struct rmnic_rmp_member *m)
+{
+	const struct rmnic_mem_slab *at = oracle_slab(s, m);
+	const struct rmnic_memstore *ms = s->w.servers[oracle_server(m)].store;
+
+	if (!at) {
+		if (ms && ms->store_id == rmnic_le64_get(m->store_id) &&
+		    !s->w.servers[oracle_server(m)].lease_ns)
+			sim_fail(s, "slab %" PRIu64 ": a view names what server %u has not got", slab,
+				 oracle_server(m));
+		return;
+	}
+	for (uint32_t i = 0; i < CLUSTER_SLAB; i++) {
+		uint64_t word = rmnic_state_page(&s->block, slab * CLUSTER_SLAB + i);
+		uint64_t version = at->meta[i].vstate >> RMNIC_RMP_VERSION_SHIFT;
+
+		if ((word & RMNIC_STATE_PAGE_WRITING) ||
+		    s->model.pages[slab * CLUSTER_SLAB + i].doomed)
+			continue;
+		if (KIND(word) == RMNIC_STATE_PAGE_HELD &&
+		    (version != VERSION(word) || !(at->meta[i].vstate & CONTENT)))
+			sim_fail(s, "page %" PRIu64 ": server %u is a whole member with version %" PRIu64
+				 ", acknowledged was %" PRIu64, slab * CLUSTER_SLAB + i,
+				 oracle_server(m), version, VERSION(word));
+		if (KIND(word) == RMNIC_STATE_PAGE_FREED && !(word & RMNIC_STATE_PAGE_TELL) &&
+		    (at->meta[i].vstate & CONTENT))
+			sim_fail(s, "page %" PRIu64 ": it is free, and server %u is a whole member with it",
+				 slab * CLUSTER_SLAB + i, oracle_server(m));
+	}
+}
+
+static unsigned int named(const struct rmnic_state_view *v, unsigned int which,
+			  const struct rmnic_rmp_member *m)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < v->members; i++)
+		n += (which >> i & 1) && !memcmp(&v->member[i], m, sizeof(*m));
+	return n;
+}
+
+/* STATE-22: somebody with everything stays, unless all of them are empty. */
+static void last_dropped(struct sim *s, uint64_t slab, const struct rmnic_state_view *old)
+{
+	for (unsigned int i = 0; i < old->members; i++)
+		if ((whole(old) >> i & 1) && oracle_slab(s, &old->member[i]))
+			sim_fail(s, "slab %" PRIu64 " has no whole member, and server %u had all of it",
+				 slab, oracle_server(&old->member[i]));
+}
+
+static void view_changed(struct sim *s, uint64_t slab, const struct rmnic_state_view *old,
+			 const struct rmnic_state_view *v)
+{
+	sim_event(s, "slab %" PRIu64 ": view %" PRIu64 ", %u entries, syncing %x, away %x", slab,
+		  (uint64_t)rmnic_le64_get(v->view), v->members, v->syncing, v->away);
+	for (unsigned int i = 0; i < v->members; i++)
+		for (unsigned int k = 0; k < i; k++)
+			if ((live(v) >> i & 1) && (live(v) >> k & 1) &&
+			    !memcmp(v->member[i].server, v->member[k].server, 16))
+				sim_fail(s, "slab %" PRIu64 ": server %u is a member twice", slab,
+					 oracle_server(&v->member[i])); /* STATE-26 */
+	for (unsigned int i = 0; i < v->members && old->members; i++)
+		if ((whole(v) >> i & 1) && !named(old, whole(old), &v->member[i]))
+			promoted(s, slab, &v->member[i]);
+	if (whole(old) && !whole(v) && v->members)
+		last_dropped(s, slab, old);
+	oracle_doom(s, slab);
+}
+
+void oracle_views(struct sim *s)
+{
+	struct rmnic_state_view v;
+
+	for (uint64_t i = 0; i < s->block.nslabs && !s->failure[0]; i++) {
+		if (s->block.slabs[i].current == s->views[i].view)
+			continue;
+		view_of(s, i, &v);
+		view_changed(s, i, &s->views[i], &v);
+		s->views[i] = v;
+	}
+}
+
+/* --- Answers ----------------------------------------------------------------------------------- */
+
+/* STATE-2, STATE-21: whole members have it, and know that they are members. */
+void oracle_acked(struct sim *s, uint64_t rpn)
+{
+	const struct rmnic_state_view *seen = &s->views[rpn / CLUSTER_SLAB];
+	uint64_t word = rmnic_state_page(&s->block, rpn);
+	const struct rmnic_mem_slab *at;
+	struct rmnic_state_view v;
+
+	view_of(s, rpn / CLUSTER_SLAB, &v);
+	if (KIND(word) != RMNIC_STATE_PAGE_HELD && KIND(word) != RMNIC_STATE_PAGE_SPILLED)
+		sim_fail(s, "page %" PRIu64 " was acknowledged, and its word is %#" PRIx64, rpn, word);
+	for (unsigned int i = 0; i < v.members && KIND(word) == RMNIC_STATE_PAGE_HELD; i++) {
+		at = oracle_slab(s, &v.member[i]);
+		if (!at || !(whole(&v) >> i & 1))
+			continue;
+		if (at->meta[rpn % CLUSTER_SLAB].vstate >> RMNIC_RMP_VERSION_SHIFT != VERSION(word))
+			sim_fail(s, "page %" PRIu64 " was acknowledged, and server %u has not got it", rpn,
+				 oracle_server(&v.member[i]));
+		if (named(seen, whole(seen), &v.member[i]) &&
+		    rmnic_le64_get(at->view.view) < rmnic_le64_get(seen->view))
+			sim_fail(s, "page %" PRIu64 " was acknowledged, and server %u knows view %" PRIu64
+				 " of %" PRIu64, rpn, oracle_server(&v.member[i]),
+				 (uint64_t)rmnic_le64_get(at->view.view),
+				 (uint64_t)rmnic_le64_get(seen->view));
+	}
+	s->model.pages[rpn].doomed = !lives(s, rpn, &v);
+}
+
+/* It was well for all of the time, or for so long that it should have been found. */
+static bool was_well(const struct sim *s, uint64_t trouble, uint64_t started)
+{
+	return trouble < started || s->w.net.now - trouble > LONG_NS;
+}
+
+/* Whether some member could have answered. */
+static bool could_answer(struct sim *s, uint64_t rpn, bool out, uint64_t started)
+{
+	struct rmnic_state_view v;
+
+	view_of(s, rpn / CLUSTER_SLAB, &v);
+	if (!was_well(s, s->trouble, started))
+		return false;
+	for (unsigned int i = 0; i < v.members; i++) {
+		const struct rmnic_rmp_member *m = &v.member[i];
+
+		if ((whole(&v) >> i & 1) &&
+		    was_well(s, s->servers[oracle_server(m)].trouble, started) &&
+		    (out ? oracle_slab(s, m) != NULL : has_copy(s, m, rpn)))
+			return true;
+	}
+	return false;
+}
+
+bool oracle_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status, uint64_t started)
+{
+	const struct model_page *p = &s->model.pages[rpn];
+
+	switch (status) {
+	case RMNIC_SC_BUSY:
+		return true;
+	case RMNIC_SC_UNREACHABLE:
+		if (!s->faults)
+			return false;
+		return (p->doomed && !out) || s->w.cfg.timeout_ns < 2 * SECOND ||
+		       !could_answer(s, rpn, out, started);
+	case RMNIC_SC_CORRUPT:
+		return !out && (p->doomed || (s->net_faults.corrupt && s->faults));
+	case RMNIC_SC_INDETERMINATE:
+		return !out && p->unknown;
+	case RMNIC_SC_LOST:
+		return !out && p->doomed;
+	default:
+		return false;
+	}
+}
+
+/* --- The end ----------------------------------------------------------------------------------- */
+
+bool oracle_suffices(const struct sim *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < s->w.nservers; i++)
+		n += s->servers[i].big && !s->servers[i].draining && !s->w.servers[i].unknown;
+	return n >= s->w.cfg.replicas;
+}
+
+void oracle_audit(struct sim *s)
+{
+	struct rmnic_state_view v;
+
+	for (uint64_t i = 0; i < s->block.nslabs && !s->failure[0]; i++) {
+		view_of(s, i, &v);
+		for (unsigned int k = 0; k < v.members; k++)
+			if (whole(&v) >> k & 1)
+				promoted(s, i, &v.member[k]);
+	}
+}
