@@ -75,6 +75,14 @@ class Child:
                 return None
         return self.process.wait()
 
+    def freeze(self):
+        """SIGSTOP, until all its threads stand: the signal stops one of them, and that one the others, when it runs."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def thaw(self):
+        os.kill(self.pid, signal.SIGCONT)
+
     def stop(self, timeout=10):
         """Ends it kindly, then not. True: it went by itself."""
         if self.process is None:

@@ -2,7 +2,6 @@
 """What can be done to a fleet: machines that die or stand still, cables, a network that loses, doubles and damages."""
 import json
 import os
-import signal
 import subprocess
 import time
 
@@ -43,14 +42,6 @@ def start_server(server):
 def kill_backend(fleet):
     fleet.backend.kill()
     fleet.backend.wait(READY_S)
-
-
-def freeze(server):
-    os.kill(server.child.pid, signal.SIGSTOP)
-
-
-def thaw(server):
-    os.kill(server.child.pid, signal.SIGCONT)
 
 
 # --- The network ----------------------------------------------------------------------------------

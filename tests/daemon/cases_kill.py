@@ -6,6 +6,7 @@ import random
 import select
 import signal
 
+from cases_servers import backend_with
 from front import LIMIT_S, OK, RESET
 from guest import PAGE, SC_OK, content
 from rig import Skip, bench_end, device_id, until
@@ -63,12 +64,12 @@ def kill__stopped_during_reset(rig):
     for rpn in range(8):
         guest.fill(20, content(rpn))
         assert guest.page_out(rpn, 20) == SC_OK
-    os.kill(rig.pid, signal.SIGSTOP)
+    rig.fleet.backend.freeze()
     for rpn in range(8):
         guest.inn.submit(guest.io(2, rpn, guest.address(32 + rpn)))
     guest.front.send(RESET)
     assert guest.front.silent(0.5), "a stopped process answered"
-    os.kill(rig.pid, signal.SIGCONT)
+    rig.fleet.backend.thaw()
     assert guest.front.answer().status == OK
     before = bytes(guest.mem)
     select.select([], [], [], 0.2)
@@ -76,7 +77,7 @@ def kill__stopped_during_reset(rig):
     assert guest.enable() == 0
     guest.make_queues()
     # Once more, and this one never wakes up.
-    os.kill(rig.pid, signal.SIGSTOP)
+    rig.fleet.backend.freeze()
     for rpn in range(8):
         guest.inn.submit(guest.io(2, rpn, guest.address(32 + rpn)))
     guest.front.send(RESET)
@@ -121,18 +122,25 @@ def kill__a_hundred_times(rig):
 
 
 def kill__a_server(rig):
-    """A server that is away stalls its pages, and they come when it is back; with its memory gone, an error says so."""
+    """With one replica: who is away stalls its pages, and they come when it is back; with its memory gone, an error says so."""
+    with backend_with(rig, "--replicas", "1"):
+        _only_replica_dies(rig)
+
+
+def _only_replica_dies(rig):
     guest = rig.guest()
     for rpn in range(8):
         guest.fill(20, content(rpn))
         assert guest.page_out(rpn, 20) == SC_OK
     used = rig.ask("slabs", device=device_id(guest))[0]["members"][0]["server"]
     server = next(s for s in rig.fleet.servers if s.uuid == used)
-    os.kill(server.child.pid, signal.SIGSTOP)
-    guest.inn.submit(guest.io(2, 3, guest.address(32)))
-    select.select([], [], [], 0.5)
-    assert not guest.inn.ready()
-    os.kill(server.child.pid, signal.SIGCONT)
+    server.child.freeze()
+    try:
+        guest.inn.submit(guest.io(2, 3, guest.address(32)))
+        select.select([], [], [], 0.5)
+        assert not guest.inn.ready()
+    finally:
+        server.child.thaw()
     assert guest.inn.wait()[1] == SC_OK and guest.look(32) == content(3)
     seen = len(rig.log())
     server.child.kill()

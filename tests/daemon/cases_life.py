@@ -137,7 +137,7 @@ def life__stop_under_load(rig):
 def _late_answers(rig, guest, end):
     """Reads whose answers come only after end() was answered: no byte of the guest's may change by them."""
     for server in rig.fleet.servers:
-        os.kill(server.child.pid, signal.SIGSTOP)
+        server.child.freeze()
     try:
         for rpn in range(8):
             guest.inn.submit(guest.io(2, rpn, guest.address(48 + rpn)))
@@ -146,7 +146,7 @@ def _late_answers(rig, guest, end):
         before = bytes(guest.mem)
     finally:
         for server in rig.fleet.servers:
-            os.kill(server.child.pid, signal.SIGCONT)
+            server.child.thaw()
     select.select([], [], [], 0.3)
     assert bytes(guest.mem) == before, "memory changed"
 

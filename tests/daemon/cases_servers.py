@@ -2,7 +2,6 @@
 """Servers that are silent, refuse, or know of a newer backend; pages on two of them."""
 import contextlib
 import os
-import signal
 import uuid
 
 from front import BYE, LEAVING, LIMIT_S, OK, UNREACHABLE, Front, State
@@ -11,7 +10,7 @@ from rig import SLAB, Child, device_id, until
 
 
 @contextlib.contextmanager
-def _backend_with(rig, *words):
+def backend_with(rig, *words):
     """The fleet's backend with further arguments, for a while."""
     fleet = rig.fleet
     plain = fleet.rmnicd_args
@@ -38,14 +37,14 @@ def _refused(rig, status, *expected, **field):
 
 def servers__silent(rig):
     """USER-7: refused after a bounded time, and the text says who is silent."""
-    with _backend_with(rig, "--reserve-timeout-ms", "3000"):
+    with backend_with(rig, "--reserve-timeout-ms", "3000"):
         for server in rig.fleet.servers:
-            os.kill(server.child.pid, signal.SIGSTOP)
+            server.child.freeze()
         try:
             _refused(rig, UNREACHABLE, rig.fleet.servers[1].address, "does not answer")
         finally:
             for server in rig.fleet.servers:
-                os.kill(server.child.pid, signal.SIGCONT)
+                server.child.thaw()
 
 
 def servers__none(rig):
@@ -86,7 +85,7 @@ def servers__another_token(rig):
     path = os.path.join(rig.fleet.scratch, "token")
     with open(path, "w", encoding="ascii") as token:
         token.write("5a" * 32 + "\n")
-    with _backend_with(rig, "--token-file", path, "--reserve-timeout-ms", "3000"):
+    with backend_with(rig, "--token-file", path, "--reserve-timeout-ms", "3000"):
         front = Front(rig.fleet.socket)
         answer = front.device(guest.state, guest.capacity)
         assert answer.status == UNREACHABLE and "token" in answer.text, (answer.status, answer.text)
@@ -138,7 +137,7 @@ def servers__newer_epoch(rig):
 
 def servers__two_replicas(rig):
     """RULES A4: each page is on both servers before it counts as written."""
-    with _backend_with(rig, "--replicas", "2"):
+    with backend_with(rig, "--replicas", "2"):
         guest = rig.guest()
         before = [server.ask("stats")["writes"] for server in rig.fleet.servers]
         for rpn in range(8):
@@ -153,5 +152,5 @@ def servers__two_replicas(rig):
 
 
 def servers__three_replicas_of_two(rig):
-    with _backend_with(rig, "--replicas", "3", "--reserve-timeout-ms", "3000"):
+    with backend_with(rig, "--replicas", "3", "--reserve-timeout-ms", "3000"):
         _refused(rig, UNREACHABLE, "3 replicas")

@@ -27,7 +27,11 @@ class Ordeal:
 
     def __enter__(self):
         self.guest.__enter__()
-        self.guest.until("half way")
+        try:
+            self.guest.until("half way")
+        except BaseException:
+            self.guest.__exit__()
+            raise
         self.guest.drain()
         return self
 
@@ -102,12 +106,12 @@ class Ordeal:
         faults.start_server(server)
 
     def server_stands_still(self, server, seconds=5):
-        faults.freeze(server)
+        server.child.freeze()
         try:
             self.moves()
             time.sleep(seconds)
         finally:
-            faults.thaw(server)
+            server.child.thaw()
 
     def server_leaves(self, server):
         """Drained, removed, ended: nothing of the guest's is on it when it goes."""
