@@ -41,16 +41,16 @@ uint16_t rmnic_remote_free_pages(struct rmnic_store *store, uint64_t rpn, uint32
 		uint32_t writing = (uint32_t)word & RMNIC_STATE_PAGE_WRITING;
 
 		/* Zeros already; a discard of a whole device touches no more than it must. */
-		if ((kind == RMNIC_STATE_PAGE_NEVER || kind == RMNIC_STATE_PAGE_FREED) && !writing)
+		if (((kind == RMNIC_STATE_PAGE_NEVER && !r->slabs[i / r->state.slab_pages].waiting) ||
+		     kind == RMNIC_STATE_PAGE_FREED) && !writing)
 			continue;
 		if (!version)
 			version = rmnic_state_version(&r->state);
 		if (!version)
 			return RMNIC_SC_INTERNAL;
-		rmnic_state_page_set(&r->state, i, version,
-				     RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL | writing);
+		rmnic_remote_word_set(r, i, version,
+				      RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL | writing);
 		rmnic_remote_tell_add(r, i);
-		RMNIC_COUNT(r->counters.stored, -(uint64_t)(kind == RMNIC_STATE_PAGE_HELD));
 	}
 	return RMNIC_SC_OK;
 }
@@ -95,6 +95,15 @@ static void told(struct rmnic_remote_free *f)
 	}
 }
 
+static void tell_answered(struct rmnic_remote_free *f)
+{
+	if (--f->pending)
+		return;
+	if (f->failed) /* not again at once */
+		f->store->tell_after = rmnic_env_now(&f->store->cfg.env) + TELL_PAUSE_NS;
+	told(f);
+}
+
 static void tell_done(struct rmnic_rmp_call *call)
 {
 	struct rmnic_remote_free *f = call->arg;
@@ -105,11 +114,7 @@ static void tell_done(struct rmnic_rmp_call *call)
 		f->failed = true;
 	if (call->status == RMNIC_RMP_S_FENCED)
 		rmnic_remote_move(f->store, RMNIC_REMOTE_FENCED);
-	if (--f->pending)
-		return;
-	if (f->failed) /* not again at once */
-		f->store->tell_after = rmnic_env_now(&f->store->cfg.env) + TELL_PAUSE_NS;
-	told(f);
+	tell_answered(f);
 }
 
 static void tell_idle(struct rmnic_rmp_call *call)
@@ -169,10 +174,14 @@ static void tell_members(struct rmnic_remote *r, struct rmnic_remote_free *f)
 	f->failed = false;
 	/* Above every write of these pages so far, below every one to come. */
 	f->version = rmnic_state_version(&r->state);
-	f->pending = f->leaving = s->members;
+	f->pending = f->leaving = 1; /* one for the loop */
 	for (unsigned int i = 0; i < s->members; i++) {
 		struct rmnic_rmp_call *call = &f->call[i];
 
+		if (s->away >> i & 1)
+			continue; /* it is told when it is filled (STATE-23) */
+		f->pending++;
+		f->leaving++;
 		memset(call, 0, sizeof(*call));
 		call->type = RMNIC_RMP_FREE;
 		call->peer = rmnic_remote_peer_of(r, s, i);
@@ -193,7 +202,8 @@ static void tell_members(struct rmnic_remote *r, struct rmnic_remote_free *f)
 			tell_idle(call);
 		}
 	}
-	if (!s->members)
+	tell_answered(f);
+	if (--f->leaving == 0)
 		f->used = false;
 }
 

@@ -88,8 +88,11 @@ static void publish(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 		return;
 	}
 	memcpy(v.member, a->view.member, sizeof(v.member));
+	v.spill = r->slabs[a->slab].spill; /* until its pages are on these servers */
+	if (v.spill)
+		r->retry_at = 0; /* there is room: others like it follow at once */
 	rmnic_state_view_set(&r->state, a->slab, &v);
-	rmnic_remote_view_use(r, a->slab, &v);
+	rmnic_remote_view_use(r, a->slab, &v, true);
 }
 
 static void alloc_done(struct rmnic_rmp_call *call)
@@ -140,8 +143,7 @@ static void alloc_idle(struct rmnic_rmp_call *call)
 	rmnic_remote_reserve(a->store);
 }
 
-/* Whether another step is under way for the slab. */
-static bool reserving(const struct rmnic_remote *r, uint64_t slab)
+bool rmnic_remote_reserving_slab(const struct rmnic_remote *r, uint64_t slab)
 {
 	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++)
 		if (r->allocs[i].used && r->allocs[i].slab == slab)
@@ -149,16 +151,31 @@ static bool reserving(const struct rmnic_remote *r, uint64_t slab)
 	return false;
 }
 
-/* Moves next_slab to one without members that nobody sees to. False: there is none. */
-static bool find_slab(struct rmnic_remote *r)
+/*
+ * Moves next_slab to one without members that nobody sees to, and with (spill) or without a place in
+ * the spill file. False: there is none.
+ */
+static bool find_slab(struct rmnic_remote *r, bool spill)
 {
 	for (uint64_t i = 0; i < r->slabs_want; i++, r->next_slab++) {
+		const struct rmnic_remote_slab *s;
+
 		if (r->next_slab >= r->slabs_want)
 			r->next_slab = 0;
-		if (!r->slabs[r->next_slab].members && !reserving(r, r->next_slab))
+		s = &r->slabs[r->next_slab];
+		if (!s->members && s->spill == spill && !s->waiting &&
+		    r->next_slab != r->spills.holding &&
+		    !rmnic_remote_reserving_slab(r, r->next_slab))
 			return true;
 	}
 	return false;
+}
+
+/* Those without any place first; then those of which the only one is in the spill file. */
+static bool find_wanting(struct rmnic_remote *r)
+{
+	return (r->slabs_ready < r->slabs_want && find_slab(r, false)) ||
+	       (r->spills.only && find_slab(r, true));
 }
 
 /* room: enough of them may have some. greeted: every server has answered, or never will. */
@@ -221,7 +238,7 @@ static void start_allocs(struct rmnic_remote *r)
 	for (int i = 0; i < RMNIC_REMOTE_ALLOCS; i++) {
 		struct rmnic_remote_alloc *a = &r->allocs[i];
 
-		if (a->used || a->call.state != RMNIC_CALL_IDLE || !find_slab(r))
+		if (a->used || a->call.state != RMNIC_CALL_IDLE || !find_wanting(r))
 			continue;
 		memset(a, 0, sizeof(*a));
 		a->store = r;
@@ -234,6 +251,16 @@ static void start_allocs(struct rmnic_remote *r)
 	r->advancing = false;
 }
 
+/* Slabs that have a place, or wait for the servers that have their pages (STATE-30). */
+static uint64_t placed(const struct rmnic_remote *r)
+{
+	uint64_t n = r->slabs_ready;
+
+	for (uint64_t i = 0; r->waiting && i < r->slabs_want; i++)
+		n += r->slabs[i].waiting;
+	return n;
+}
+
 /* How far it is; STATE-20. */
 static enum rmnic_remote_status judge(struct rmnic_remote *r)
 {
@@ -241,7 +268,7 @@ static enum rmnic_remote_status judge(struct rmnic_remote *r)
 	bool missing = rmnic_remote_missing(r) != NULL, room, greeted;
 	uint32_t ready = count_ready(r, &room, &greeted);
 
-	if (r->slabs_ready >= r->slabs_want && (!missing || r->served))
+	if (placed(r) >= r->slabs_want && (!missing || r->served))
 		return RMNIC_REMOTE_READY;
 	if ((missing && !r->served) || ready < r->cfg.replicas) {
 		if (now >= r->meet_until)
@@ -260,25 +287,54 @@ static void look_again(struct rmnic_remote *r)
 {
 	uint64_t now = rmnic_env_now(&r->cfg.env);
 
-	if (r->status != RMNIC_REMOTE_NO_SPACE || now < r->retry_at)
+	if ((r->status != RMNIC_REMOTE_NO_SPACE && !r->spills.only) || now < r->retry_at)
 		return;
 	r->retry_at = now + RETRY_NS;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		r->peers[i].full = false;
 }
 
+/*
+ * RULES L1: what no server has room for is backed by the spill file. Not before the servers that
+ * have the device's pages were met: those pages come first. True: there is more of it now, or soon.
+ */
+static bool use_spill(struct rmnic_remote *r)
+{
+	uint64_t before = r->slabs_ready;
+
+	if (!r->served && rmnic_remote_missing(r))
+		return false;
+	r->advancing = true;
+	while (r->slabs_ready < r->slabs_want && find_slab(r, false) &&
+	       rmnic_remote_spill_room(r, r->next_slab))
+		;
+	r->advancing = false;
+	return r->slabs_ready != before || r->spills.holding != UINT64_MAX;
+}
+
+/* Nothing is to be reserved now. */
+static bool settled(const struct rmnic_remote *r)
+{
+	return r->status == RMNIC_REMOTE_READY && placed(r) >= r->slabs_want &&
+	       (!r->spills.only || rmnic_env_now(&r->cfg.env) < r->retry_at);
+}
+
 void rmnic_remote_reserve(struct rmnic_remote *r)
 {
 	enum rmnic_remote_status to;
 
-	if (r->advancing || r->status >= RMNIC_REMOTE_FENCED)
+	if (r->advancing || r->status >= RMNIC_REMOTE_FENCED || rmnic_remote_finding(r))
 		return;
-	if (r->status == RMNIC_REMOTE_READY && r->slabs_ready >= r->slabs_want)
+	if (settled(r))
 		return;
 	look_again(r);
-	if (r->slabs_ready < r->slabs_want)
-		start_allocs(r);
+	start_allocs(r);
 	to = judge(r);
+	if ((to == RMNIC_REMOTE_NO_SPACE || to == RMNIC_REMOTE_UNREACHABLE) && use_spill(r)) {
+		to = r->served ? RMNIC_REMOTE_GROWING : RMNIC_REMOTE_STARTING;
+		if (placed(r) >= r->slabs_want)
+			to = RMNIC_REMOTE_READY;
+	}
 	r->served |= to == RMNIC_REMOTE_READY;
 	if (to == RMNIC_REMOTE_NO_SPACE && r->status != to)
 		r->retry_at = rmnic_env_now(&r->cfg.env) + RETRY_NS;
@@ -291,7 +347,7 @@ static void give_back(struct rmnic_remote *r)
 	bool some = false;
 
 	for (uint64_t i = r->slabs_want; i < r->state.nslabs; i++) {
-		if (!r->slabs[i].members)
+		if (!r->slabs[i].members && !r->slabs[i].spill)
 			continue;
 		if (rmnic_remote_slab_used(r, i)) {
 			r->slabs_want = i + 1;

@@ -33,31 +33,73 @@ static struct rmnic_remote_holder *holder_get(struct rmnic_remote *r, const uint
 	return h;
 }
 
-const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r)
+static bool all_met(const struct rmnic_remote *r)
 {
 	for (uint32_t i = 0; i < r->nholders; i++)
 		if (r->holders[i].slabs && !r->holders[i].met)
-			return &r->holders[i];
+			return false;
+	return true;
+}
+
+/* Of a slab that nobody who holds all of it has been met of; NULL: there is none. */
+static const struct rmnic_remote_holder *unmet(const struct rmnic_remote *r,
+					       const struct rmnic_remote_slab *s)
+{
+	const struct rmnic_remote_holder *h = NULL;
+
+	for (unsigned int i = 0; i < s->members; i++) {
+		if (!(rmnic_remote_whole(s) >> i & 1))
+			continue;
+		h = holder_find(r, s->member[i].server);
+		if (h->met)
+			return NULL;
+	}
+	return h;
+}
+
+const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r)
+{
+	const struct rmnic_remote_holder *h;
+
+	if (all_met(r))
+		return NULL;
+	for (uint64_t i = 0; i < r->state.nslabs; i++) {
+		h = unmet(r, &r->slabs[i]);
+		if (h)
+			return h;
+	}
 	return NULL;
 }
 
 /* --- Views ---------------------------------------------------------------------------------- */
 
+static bool has_place(const struct rmnic_remote_slab *s)
+{
+	return rmnic_remote_live(s) || s->spill;
+}
+
+static bool only_spill(const struct rmnic_remote_slab *s)
+{
+	return s->spill && !s->members;
+}
+
 static void view_drop(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 {
-	if (s->members)
-		r->slabs_ready--;
+	r->slabs_ready -= has_place(s);
+	r->spills.only -= only_spill(s);
+	r->unrecorded -= s->recorded != s->view;
 	for (unsigned int i = 0; i < s->members; i++)
 		holder_find(r, s->member[i].server)->slabs--;
 	s->members = s->syncing = s->away = 0;
 	s->spill = false;
+	s->view = s->recorded = 0;
 	r->gone -= s->gone;
 	s->gone = false;
 }
 
 /* False: there are too many servers. */
 static bool view_take(struct rmnic_remote *r, struct rmnic_remote_slab *s,
-		      const struct rmnic_state_view *v, bool met)
+		      const struct rmnic_state_view *v, bool recorded)
 {
 	struct rmnic_remote_holder *h;
 
@@ -68,21 +110,29 @@ static bool view_take(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 		if (!h)
 			return false;
 		h->slabs++;
-		h->met |= met;
+		h->met |= r->loaded; /* nobody is made a member who is not here */
 		s->members = (uint8_t)(i + 1);
 		s->member[i] = v->member[i];
+		s->since[i] = rmnic_le64_get(v->since[i]);
 	}
 	s->syncing = v->syncing;
-	r->slabs_ready += s->members != 0;
+	s->away = v->away;
+	s->spill = v->spill;
+	s->view = rmnic_le64_get(v->view);
+	s->recorded = recorded || !rmnic_remote_live(s) ? s->view : 0;
+	r->unrecorded += s->recorded != s->view;
+	r->slabs_ready += has_place(s);
+	r->spills.only += only_spill(s);
 	return true;
 }
 
-void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *v)
+void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *v,
+			   bool recorded)
 {
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 
 	view_drop(r, s);
-	view_take(r, s, v, true);
+	view_take(r, s, v, recorded);
 }
 
 void rmnic_remote_view_clear(struct rmnic_remote *r, uint64_t slab)
@@ -111,7 +161,8 @@ bool rmnic_remote_slabs_load(struct rmnic_remote *r)
 		if (!rmnic_state_view_get(&r->state, i, &v) ||
 		    !view_take(r, &r->slabs[i], &v, false))
 			return false;
-		if (!v.members || i < want)
+		r->slabs[i].place_held = v.spill;
+		if (!v.view || i < want)
 			continue;
 		/* What was reserved for a growth that nobody heard of goes back (STATE-18). */
 		if (rmnic_remote_slab_used(r, i))
@@ -119,6 +170,7 @@ bool rmnic_remote_slabs_load(struct rmnic_remote *r)
 		else
 			rmnic_remote_view_clear(r, i);
 	}
+	r->loaded = true;
 	return true;
 }
 
@@ -158,39 +210,60 @@ uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *
 
 /* --- A server that came back empty --------------------------------------------------------------- */
 
-/* Whether every member's server is here with another store than the row names (STATE-8). */
-static bool proved_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s)
+/* Whether entry i's server is here with another store than the row names (STATE-8). */
+static bool entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
 {
+	uint16_t peer = rmnic_remote_peer_of(r, s, i);
 	struct rmnic_peer_info info;
 
-	for (unsigned int i = 0; i < s->members; i++) {
-		uint16_t peer = rmnic_remote_peer_of(r, s, i);
+	if (peer == RMNIC_NO_PEER)
+		return false;
+	rmnic_rmp_client_peer(r->client, peer, &info);
+	return info.state == RMNIC_PEER_READY &&
+	       info.store_id != rmnic_le64_get(s->member[i].store_id);
+}
 
-		if (peer == RMNIC_NO_PEER)
+/* Whether all who hold the slab's pages are proved empty. */
+static bool proved_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s)
+{
+	for (unsigned int i = 0; i < s->members; i++)
+		if (rmnic_remote_whole(s) >> i & 1 && !entry_empty(r, s, i))
 			return false;
-		rmnic_rmp_client_peer(r->client, peer, &info);
-		if (info.state != RMNIC_PEER_READY ||
-		    info.store_id == rmnic_le64_get(s->member[i].store_id))
-			return false;
-	}
-	return s->members != 0;
+	return rmnic_remote_whole(s) != 0;
+}
+
+void rmnic_remote_word_set(struct rmnic_remote *r, uint64_t rpn, uint64_t version, uint32_t bits)
+{
+	uint64_t word = rmnic_state_page(&r->state, rpn);
+	uint32_t from = (uint32_t)word & RMNIC_STATE_PAGE_KIND, to = bits & RMNIC_STATE_PAGE_KIND;
+	struct rmnic_remote_slab *s = &r->slabs[rpn / r->state.slab_pages];
+	int spilled = (to == RMNIC_STATE_PAGE_SPILLED) - (from == RMNIC_STATE_PAGE_SPILLED);
+	int stored = (to == RMNIC_STATE_PAGE_HELD) - (from == RMNIC_STATE_PAGE_HELD) + spilled;
+
+	rmnic_state_page_set(&r->state, rpn, version, bits);
+	RMNIC_COUNT(r->counters.stored, (uint64_t)(int64_t)stored);
+	s->spilled += (uint32_t)spilled;
+	r->spilled += (uint64_t)(int64_t)spilled;
 }
 
 /* Pages that only those members held are lost, which is known before the members are others. */
 static void lose_slab(struct rmnic_remote *r, uint64_t slab)
 {
 	uint64_t rpn = slab * r->state.slab_pages;
+	struct rmnic_state_view v = { .spill = 1 };
 
 	for (uint64_t end = rpn + r->state.slab_pages; rpn < end; rpn++) {
 		uint64_t word = rmnic_state_page(&r->state, rpn);
 
-		if ((word & RMNIC_STATE_PAGE_KIND) != RMNIC_STATE_PAGE_HELD)
-			continue;
-		rmnic_state_page_set(&r->state, rpn, word >> RMNIC_STATE_PAGE_VERSION_SHIFT,
-				     RMNIC_STATE_PAGE_LOST); /* STATE-19 */
-		RMNIC_COUNT(r->counters.stored, -1ull);
+		if ((word & RMNIC_STATE_PAGE_KIND) == RMNIC_STATE_PAGE_HELD)
+			rmnic_remote_word_set(r, rpn, word >> RMNIC_STATE_PAGE_VERSION_SHIFT,
+					      RMNIC_STATE_PAGE_LOST); /* STATE-19 */
 	}
-	view_drop(r, &r->slabs[slab]);
+	if (r->slabs[slab].spill)
+		rmnic_remote_view_change(r, slab, &v);
+	else
+		view_drop(r, &r->slabs[slab]);
+	rmnic_remote_pages_look(r);
 	RMNIC_COUNT(r->remote.slabs_lost, 1);
 }
 
@@ -215,25 +288,35 @@ bool rmnic_remote_lose(struct rmnic_remote *r)
 	return r->gone;
 }
 
-static void look_for_loss(struct rmnic_remote *r, const struct rmnic_peer_info *info)
+/* Who came back empty is no member any more, or the slab is gone. */
+static bool slab_emptied(struct rmnic_remote *r, uint64_t slab, const struct rmnic_peer_info *info)
 {
-	uint64_t gone = 0;
+	struct rmnic_remote_slab *s = &r->slabs[slab];
 
-	for (uint64_t i = 0; i < r->state.nslabs; i++) {
-		struct rmnic_remote_slab *s = &r->slabs[i];
-		bool here = false;
-
-		for (unsigned int k = 0; k < s->members; k++)
-			here |= !memcmp(s->member[k].server, info->uuid, 16) &&
-				rmnic_le64_get(s->member[k].store_id) != info->store_id;
-		gone += here;
-		if (here && !s->gone && proved_empty(r, s)) {
+	for (unsigned int i = 0; i < s->members; i++) {
+		if (memcmp(s->member[i].server, info->uuid, 16) != 0 || !entry_empty(r, s, i))
+			continue;
+		if (s->away >> i & 1) {
+			rmnic_remote_repair_look(r, slab);
+			return false;
+		}
+		if (!rmnic_remote_drop(r, slab, i, true) && !s->gone && proved_empty(r, s)) {
 			s->gone = true;
 			r->gone++;
 		}
+		return true;
 	}
-	if (gone && r->cfg.server_empty)
-		r->cfg.server_empty(r->cfg.arg, info->uuid, gone);
+	return false;
+}
+
+static void look_for_loss(struct rmnic_remote *r, const struct rmnic_peer_info *info)
+{
+	uint64_t emptied = 0;
+
+	for (uint64_t i = 0; i < r->state.nslabs; i++)
+		emptied += slab_emptied(r, i, info);
+	if (emptied && r->cfg.server_empty)
+		r->cfg.server_empty(r->cfg.arg, info->uuid, emptied);
 }
 
 void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer)
@@ -252,6 +335,10 @@ void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer)
 	if (r->status == RMNIC_REMOTE_DAMAGED)
 		return;
 	look_for_loss(r, &info);
+	rmnic_remote_pages_look(r);
+	r->record_after = 0;
+	for (uint64_t i = 0; i < r->state.nslabs; i++)
+		rmnic_remote_repair_look(r, i);
 	rmnic_remote_sweep_at(r, peer, false);
 	rmnic_remote_reserve(r);
 }

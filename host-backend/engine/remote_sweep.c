@@ -195,6 +195,9 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 
 void rmnic_remote_sweep(struct rmnic_remote *r)
 {
+	/* STATE-30: what no row names is perhaps what is still looked for. */
+	if (rmnic_remote_recovering(r) && r->status != RMNIC_REMOTE_RELEASING)
+		return;
 	if (!r->sweeps || r->status == RMNIC_REMOTE_FENCED || r->status == RMNIC_REMOTE_DAMAGED ||
 	    r->sweep.used || r->sweep.call.state != RMNIC_CALL_IDLE ||
 	    rmnic_env_now(&r->cfg.env) < r->sweep_after)

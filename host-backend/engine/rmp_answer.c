@@ -101,6 +101,7 @@ static void learn(struct rmnic_peer *p,
 		  const struct rmnic_rmp_call *call, const struct rmnic_rmp_msg *m, uint64_t now)
 {
 	p->heard = now;
+	p->owes = false;
 	/* RMP-29: the echo says which attempt it was, so that every answer is a sample. */
 	rmnic_rtt_sample(&p->rtt[rmnic_call_lane(call)], rmnic_rtt_since(m->stamp, now));
 	if (!m->session)
@@ -238,5 +239,9 @@ void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
 		return;
 	}
 	learn(p, call, &m, now);
+	if (p->silent) {
+		p->silent = false;
+		c->cfg.silent(c->cfg.arg, p->index, false);
+	}
 	answered(c, call, &m, now);
 }

@@ -211,6 +211,9 @@ void rmnic_call_send(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 	m.stamp = call->stamp = stamp;
 	if (!call->attempt)
 		call->first_sent = now;
+	if (!p->owes)
+		p->asked = now;
+	p->owes = true;
 	call->sent = now;
 	call->state = RMNIC_CALL_SENT;
 	call->backing_off = false;
@@ -415,12 +418,24 @@ static uint64_t hedge_at(const struct rmnic_rmp_client *c, const struct rmnic_rm
 	return p99 ? call->first_sent + p99 : RMNIC_TIMER_NONE;
 }
 
+/* When the peer will have been silent for too long. */
+static uint64_t silent_at(const struct rmnic_rmp_client *c, const struct rmnic_rmp_call *call)
+{
+	const struct rmnic_peer *p = &c->peers[call->peer];
+
+	if (!c->cfg.silent || call->state != RMNIC_CALL_SENT || !p->owes || p->silent)
+		return RMNIC_TIMER_NONE;
+	return p->asked + c->cfg.silent_ns;
+}
+
 void rmnic_call_arm(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 {
-	uint64_t due = call->retry_at, hedge = hedge_at(c, call);
+	uint64_t due = call->retry_at, hedge = hedge_at(c, call), silent = silent_at(c, call);
 
 	if (hedge < due)
 		due = hedge;
+	if (silent < due)
+		due = silent;
 	if (call->deadline && call->deadline < due)
 		due = call->deadline;
 	if (due == RMNIC_TIMER_NONE)
@@ -461,6 +476,10 @@ static void call_due(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, ui
 	if (call->deadline && now >= call->deadline) {
 		rmnic_call_finish(c, call, RMNIC_CALL_UNREACHABLE);
 		return;
+	}
+	if (silent_at(c, call) <= now) {
+		c->peers[call->peer].silent = true;
+		c->cfg.silent(c->cfg.arg, call->peer, true);
 	}
 	if (hedge_at(c, call) <= now) { /* RMP-31 */
 		call->hedged = true;
@@ -520,6 +539,9 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	out->slab_pages = p->slab_pages;
 	out->window = p->credit < p->cwnd ? p->credit : p->cwnd;
 	out->pressure = p->pressure;
+	out->silent = p->silent;
+	out->heard = p->heard;
+	out->asked = p->asked;
 	for (int lane = 0; lane < RMNIC_LANES; lane++)
 		out->srtt[lane] = p->rtt[lane].srtt;
 	out->retransmits = p->retransmits;

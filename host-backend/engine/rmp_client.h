@@ -110,6 +110,7 @@ struct rmnic_peer_info {
 	bool pressure;
 	bool silent;      /* owes an answer, and was not heard for silent_ns */
 	uint64_t heard;   /* ns: last valid answer */
+	uint64_t asked;   /* ns: first request since the answer before */
 	uint64_t srtt[RMNIC_LANES];
 	uint64_t retransmits;
 };
@@ -131,7 +132,7 @@ struct rmnic_rmp_client_config {
 	void (*peer_event)(void *arg, uint32_t peer, enum rmnic_peer_state state);
 	/*
 	 * A peer has not been heard for silent_ns since it was asked something, or is heard
-	 * again. May be NULL.
+	 * again. Only to be noted there: calls must not be submitted or cancelled. May be NULL.
 	 */
 	void (*silent)(void *arg, uint32_t peer, bool silent);
 	/* A page-in took longer than its server's 99th percentile; once a call. May be NULL. */

@@ -45,6 +45,9 @@ struct rmnic_peer {
 	uint64_t boot_id, store_id;
 	uint64_t max_version;
 	uint64_t heard;        /* ns: last valid answer */
+	uint64_t asked;        /* ns: first request since */
+	bool owes;             /* it was asked something since it was heard */
+	bool silent;           /* ... cfg.silent_ns ago: told */
 	uint64_t shrunk;       /* ns: window last halved */
 	uint64_t retransmits;
 	struct rmnic_addr addr[RMNIC_LANES];

@@ -7,6 +7,11 @@
 
 #define TIMEOUT_NS UINT64_C(20000000000)
 #define MEET_NS    UINT64_C(5000000000)
+#define DROP_NS    UINT64_C(30000000)
+#define AWAY_NS    UINT64_C(10000000000)
+#define HEDGE_PERMILLE 20
+#define REPAIR_RATE 20000
+#define SCRUB_RATE 1000
 
 const char *const rmnic_remote_status_names[RMNIC_REMOTE_STATUS_COUNT] = {
 	[RMNIC_REMOTE_STARTING] = "starting",
@@ -50,6 +55,18 @@ static void peer_event(void *arg, uint32_t peer, enum rmnic_peer_state state)
 		r->cfg.peer_changed(r->cfg.arg, peer, state);
 }
 
+/* Comes from among the client's timers: only noted here. */
+static void peer_silent(void *arg, uint32_t peer, bool silent)
+{
+	struct rmnic_remote *r = arg;
+
+	r->silent += (uint32_t)silent - (uint32_t)r->peers[peer].silent;
+	r->peers[peer].silent = silent;
+	rmnic_remote_pages_look(r);
+	if (silent)
+		rmnic_remote_drop_soon(r);
+}
+
 static uint16_t remote_flush(struct rmnic_store *store)
 {
 	(void)store; /* what was acknowledged is where it stays (CMD-14) */
@@ -63,9 +80,16 @@ static bool remote_idle(struct rmnic_store *store)
 
 	if (r->status >= RMNIC_REMOTE_RELEASING)
 		return rmnic_remote_releasing(r);
+	if (rmnic_remote_recover(r))
+		return true;
 	rmnic_remote_reserve(r);
 	rmnic_remote_sweep(r);
 	more = rmnic_remote_lose(r);
+	more |= rmnic_remote_views(r);
+	more |= rmnic_remote_repair(r);
+	more |= rmnic_remote_unspill(r);
+	more |= rmnic_remote_scrub(r);
+	rmnic_remote_pages(r);
 	return rmnic_remote_tell(r) || more;
 }
 
@@ -102,10 +126,12 @@ static bool get_memory(struct rmnic_remote *r)
 	r->peers = env->ops->alloc(env->arg, sizeof(*r->peers) * r->cfg.max_peers);
 	r->ops = env->ops->alloc(env->arg, sizeof(*r->ops) * r->nops);
 	r->writing = env->ops->alloc(env->arg, sizeof(*r->writing) * r->buckets);
-	r->copies = env->ops->alloc(env->arg, (size_t)RMNIC_PAGE_SIZE * r->cfg.max_ops);
+	r->copies = env->ops->alloc(env->arg, sizeof(*r->copies) * r->nops);
 	r->tell = env->ops->alloc(env->arg, (r->state.npages / 64 + 1) * sizeof(uint64_t));
 	r->holders = env->ops->alloc(env->arg, sizeof(*r->holders) * RMNIC_REMOTE_HOLDERS);
-	return r->slabs && r->holders && r->peers && r->ops && r->writing && r->copies && r->tell;
+	return r->slabs && r->holders && r->peers && r->ops && r->writing && r->copies && r->tell &&
+	       rmnic_remote_spill_create(r) &&
+	       rmnic_remote_scrub_create(r);
 }
 
 static void set_up(struct rmnic_remote *r)
@@ -115,21 +141,30 @@ static void set_up(struct rmnic_remote *r)
 
 		o->store = r;
 		o->out = i < r->cfg.max_ops;
-		if (o->out)
-			o->copy = r->copies + (size_t)i * RMNIC_PAGE_SIZE;
+		o->spill.place = &r->copies[i];
+		o->copy = r->copies[i].page;
 		o->next = r->free_op[o->out];
 		r->free_op[o->out] = o;
 	}
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		r->peers[i].free_pages = UINT64_MAX;
 	r->slabs_want = slabs_of(r, r->cfg.reserve);
-	r->meet_until = rmnic_env_now(&r->cfg.env) + r->cfg.meet_ns;
+	r->created = rmnic_env_now(&r->cfg.env);
+	r->meet_until = r->created + r->cfg.meet_ns;
+	r->look_at = UINT64_MAX;
 	for (uint64_t rpn = 0; rpn < r->state.npages; rpn++) {
 		uint64_t word = rmnic_state_page(&r->state, rpn);
 
 		if (word & RMNIC_STATE_PAGE_TELL)
 			rmnic_remote_tell_add(r, rpn);
-		r->counters.stored += (word & RMNIC_STATE_PAGE_KIND) == RMNIC_STATE_PAGE_HELD;
+		switch (word & RMNIC_STATE_PAGE_KIND) {
+		case RMNIC_STATE_PAGE_SPILLED:
+			r->slabs[rpn / r->state.slab_pages].spilled++;
+			r->spilled++;
+			/* fall through */
+		case RMNIC_STATE_PAGE_HELD:
+			r->counters.stored++;
+		}
 	}
 }
 
@@ -140,12 +175,17 @@ static const char *make_client(struct rmnic_remote *r)
 		.net = r->cfg.net,
 		.epoch = rmnic_le32_get(r->state.hdr->epoch),
 		.max_peers = r->cfg.max_peers,
-		.max_calls = r->cfg.max_ops * (RMNIC_MEMBERS + 1) + RMNIC_REMOTE_ALLOCS +
-			     RMNIC_REMOTE_FREES * RMNIC_MEMBERS + 1,
+		/* A page-in has two members to answer at most. */
+		.max_calls = r->cfg.max_ops * (RMNIC_MEMBERS + 2) + RMNIC_REMOTE_ALLOCS +
+			     (RMNIC_REMOTE_FREES + RMNIC_REMOTE_RECORDS) * RMNIC_MEMBERS +
+			     RMNIC_REMOTE_BACKGROUND,
 		.max_mtu = r->cfg.max_mtu,
 		.rx_budget = r->cfg.rx_budget,
+		.silent_ns = r->cfg.drop_ns,
 		.arg = r,
 		.peer_event = peer_event,
+		.silent = peer_silent,
+		.hedge = rmnic_remote_hedge,
 	};
 
 	memcpy(c.uuid, r->cfg.uuid, 16);
@@ -153,6 +193,17 @@ static const char *make_client(struct rmnic_remote *r)
 	memcpy(c.token, r->cfg.token, 32);
 	r->client = rmnic_rmp_client_create(&c);
 	return r->client ? NULL : "no memory for the RMP client, or a limit is out of range";
+}
+
+static void take_defaults(struct rmnic_remote_config *c)
+{
+	c->timeout_ns = c->timeout_ns ? c->timeout_ns : TIMEOUT_NS;
+	c->meet_ns = c->meet_ns ? c->meet_ns : MEET_NS;
+	c->drop_ns = c->drop_ns ? c->drop_ns : DROP_NS;
+	c->away_ns = c->away_ns ? c->away_ns : AWAY_NS;
+	c->hedge_permille = c->hedge_permille ? c->hedge_permille : HEDGE_PERMILLE;
+	c->repair_rate = c->repair_rate ? c->repair_rate : REPAIR_RATE;
+	c->scrub_rate = c->scrub_rate ? c->scrub_rate : SCRUB_RATE;
 }
 
 struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *cfg,
@@ -166,10 +217,7 @@ struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *
 	}
 	r->store.ops = &remote_ops;
 	r->cfg = *cfg;
-	if (!r->cfg.timeout_ns)
-		r->cfg.timeout_ns = TIMEOUT_NS;
-	if (!r->cfg.meet_ns)
-		r->cfg.meet_ns = MEET_NS;
+	take_defaults(&r->cfg);
 	if (!cfg->replicas || cfg->replicas > RMNIC_MEMBERS || !cfg->max_ops ||
 	    cfg->max_ops > 4096 || !cfg->max_peers || cfg->replicas > cfg->max_peers)
 		*why = "replicas, page operations or servers are out of range";
@@ -186,7 +234,11 @@ struct rmnic_store *rmnic_store_remote_create(const struct rmnic_remote_config *
 		set_up(r);
 		if (!rmnic_remote_slabs_load(r))
 			r->status = RMNIC_REMOTE_DAMAGED;
-		return &r->store;
+		else
+			rmnic_remote_spill_load(r);
+		if (r->status == RMNIC_REMOTE_DAMAGED || rmnic_remote_recover_create(r))
+			return &r->store;
+		*why = "no memory for what servers say they have";
 	}
 	rmnic_store_remote_destroy(&r->store);
 	return NULL;
@@ -201,6 +253,9 @@ void rmnic_store_remote_destroy(struct rmnic_store *store)
 		return;
 	env = r->cfg.env;
 	rmnic_rmp_client_destroy(r->client);
+	rmnic_remote_recover_destroy(r);
+	rmnic_remote_scrub_destroy(r);
+	rmnic_remote_spill_destroy(r);
 	env.ops->free(env.arg, r->tell);
 	env.ops->free(env.arg, r->copies);
 	env.ops->free(env.arg, r->writing);
@@ -250,21 +305,38 @@ bool rmnic_store_remote_missing(const struct rmnic_store *store, uint8_t server[
 	return h != NULL;
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the store's own affairs, beside the client's, are to go on. */
+static uint64_t own_due(const struct rmnic_remote *r)
+{
+	uint64_t now = rmnic_env_now(&r->cfg.env), due = rmnic_remote_tell_due(r);
+
+	if (r->status == RMNIC_REMOTE_NO_SPACE || r->status == RMNIC_REMOTE_RELEASING)
+		due = sooner(due, r->retry_at);
+	else if ((r->status == RMNIC_REMOTE_STARTING || r->status == RMNIC_REMOTE_GROWING) &&
+		 r->meet_until > now)
+		due = sooner(due, r->meet_until);
+	if (r->sweep_after > now)
+		due = sooner(due, r->sweep_after);
+	if (r->status >= RMNIC_REMOTE_RELEASING)
+		return due;
+	due = sooner(due, r->look ? 0 : r->look_at);
+	due = sooner(due, rmnic_remote_views_due(r));
+	due = sooner(due, rmnic_remote_repair_due(r));
+	due = sooner(due, rmnic_remote_unspill_due(r));
+	due = sooner(due, rmnic_remote_scrub_due(r));
+	return sooner(due, rmnic_remote_recover_due(r));
+}
+
 uint64_t rmnic_store_remote_deadline(const struct rmnic_store *store)
 {
 	const struct rmnic_remote *r = to_remote(store);
-	uint64_t due = rmnic_rmp_client_deadline(r->client);
-	uint64_t tell = rmnic_remote_tell_due(r), own = UINT64_MAX;
 
-	if (r->status == RMNIC_REMOTE_NO_SPACE || r->status == RMNIC_REMOTE_RELEASING)
-		own = r->retry_at;
-	else if (r->status == RMNIC_REMOTE_STARTING || r->status == RMNIC_REMOTE_GROWING)
-		own = r->meet_until > rmnic_env_now(&r->cfg.env) ? r->meet_until : UINT64_MAX;
-	if (own < due)
-		due = own;
-	if (r->sweep_after < due && r->sweep_after > rmnic_env_now(&r->cfg.env))
-		due = r->sweep_after;
-	return tell < due ? tell : due;
+	return sooner(rmnic_rmp_client_deadline(r->client), own_due(r));
 }
 
 uint64_t rmnic_store_remote_free_pages(const struct rmnic_store *store, uint32_t peer)

@@ -3,7 +3,9 @@
  * engine/store_remote_internal.h - what the files of the remote store share.
  *
  * store_remote.c   creation, the store's operations, looking in
- * remote_page.c    one page out or in, across the members of its slab's view
+ * remote_op.c      pages on their way: the members that are asked about one
+ * remote_out.c     a page going out
+ * remote_in.c      a page coming in
  * remote_slab.c    whose slabs are where, and which servers were met
  * remote_view.c    changing a view: dropping, recording
  * remote_place.c   which servers take a slab
@@ -12,6 +14,8 @@
  * remote_copy.c    one page from a member to another
  * remote_scrub.c   comparing the copies of pages at rest
  * remote_spill.c   pages that no server can take
+ * remote_unspill.c ... and their way back
+ * remote_backed.c  whether there is a place for the pages of a server that goes
  * remote_range.c   what a member holds of some pages
  * remote_recover.c finding out what servers have, without the state block
  * remote_look.c    looking in
@@ -28,7 +32,11 @@
 #define RMNIC_NO_PEER UINT16_MAX
 #define RMNIC_REMOTE_ALLOCS 8
 #define RMNIC_REMOTE_FREES  4
+#define RMNIC_REMOTE_RECORDS 16
+#define RMNIC_REMOTE_BACKGROUND 128 /* calls of repair, scrubbing and recovery together */
 #define RMNIC_REMOTE_HOLDERS 256
+#define RMNIC_REMOTE_UNSPILLS 8
+#define RMNIC_REMOTE_SPILL_BUCKETS 64
 #define RMNIC_MEMBERS       RMNIC_RMP_MAX_MEMBERS
 #define RMNIC_REMOTE_JOBS   8  /* slabs that get a member at a time */
 #define RMNIC_REMOTE_COPIES 16 /* pages, or ranges of freed ones, on their way between servers */
@@ -42,12 +50,13 @@ struct rmnic_remote_slab {
 	uint8_t syncing; /* a bit an entry */
 	uint8_t away;
 	bool spill;      /* it has a place in the spill file */
+	bool place_held; /* ... which the file has room for; or had, and is to take it back */
 	bool gone;       /* every member is proved empty: its pages are still to be called LOST */
 	bool waiting;    /* recovery: not every member of its highest view is here */
 	bool recording;  /* its members are being told of the view */
 	uint8_t job;     /* that gives it a member, + 1; 0: none */
 	uint32_t attempts; /* to find members that came to nothing half way */
-	uint32_t writes;   /* page-outs under way */
+	uint32_t spilled;  /* pages in the spill file */
 	uint64_t view;
 	uint64_t recorded; /* highest view that all its members said they have: STATE-21 */
 	uint16_t peer[RMNIC_MEMBERS]; /* RMNIC_NO_PEER: not met yet */
@@ -70,7 +79,26 @@ static inline unsigned int rmnic_remote_whole(const struct rmnic_remote_slab *s)
 	return rmnic_remote_live(s) & ~(unsigned int)s->syncing;
 }
 
-/* A page on its way. Out: a call for each member; in: one after the other. */
+/* A place in the spill file for a page that goes out or comes in. */
+struct rmnic_remote;
+
+struct rmnic_remote_spill_op {
+	struct rmnic_remote *store;
+	struct rmnic_spill_io io;
+	uint64_t rpn;
+	uint64_t version;  /* out: of the page; in: of what was read */
+	struct rmnic_spill_place *place; /* set at creation; the page is at its start */
+	uint16_t status;   /* RMNIC_SC_* */
+	void (*done)(struct rmnic_remote_spill_op *op);
+	void *arg;
+	struct rmnic_remote_spill_op *chain; /* remote_spill.c: those under way */
+};
+
+/*
+ * A page on its way. Out: a call for each member of the view; in: one after the other, a second
+ * beside the first where that is slow or silent. A member is known by its handle: the view may
+ * change meanwhile.
+ */
 struct rmnic_remote_op {
 	struct rmnic_remote *store;
 	struct rmnic_page_op *op; /* NULL: cancelled, or not in use */
@@ -79,15 +107,27 @@ struct rmnic_remote_op {
 	bool out;
 	bool used;
 	bool starting;    /* inside page_out or page_in: the answer is what that returns */
-	uint8_t tried;    /* in: a bit a member that was asked */
-	uint8_t pending;  /* answers to come */
-	uint8_t leaving;  /* calls that are not idle yet */
+	bool looking;     /* at where it stands */
+	bool spilling;    /* the spill file owes an answer */
+	bool no_spill;    /* it was tried there */
+	uint8_t asked;    /* calls that were made: call[0] .. call[asked - 1] */
+	uint8_t pending;  /* a bit a call: an answer is to come */
+	uint8_t unsent;   /* a bit a call: its server was not met yet */
+	uint8_t held;     /* out: a bit a call: that member has it */
+	uint8_t bad;      /* in: a bit a call: that member's copy is wrong */
+	uint8_t leaving;  /* calls that are not idle yet, and the spill file's */
+	uint8_t in_data, in_copy; /* in: the call that fills op->data, or copy, + 1; 0: none */
 	uint16_t worst;   /* RMNIC_SC_*: what the members that failed add up to */
 	uint64_t rpn;
 	uint64_t version; /* out: of this write */
+	uint64_t view;    /* of the slab when the operation began */
 	uint64_t entry;   /* in: the page's word when it was asked for */
+	uint64_t deadline; /* ns */
 	uint32_t word;    /* out: the payload of a filled page; little-endian */
-	uint8_t *copy;    /* out: the private copy (RULES B5) */
+	uint8_t type;     /* out: RMNIC_RMP_WRITE or _FILLED */
+	uint32_t crc;     /* out */
+	uint8_t *copy;    /* out: the private copy (RULES B5); in: of a second member's answer */
+	struct rmnic_remote_spill_op spill;
 	struct rmnic_rmp_call call[RMNIC_MEMBERS];
 };
 
@@ -102,6 +142,18 @@ struct rmnic_remote_alloc {
 	struct rmnic_rmp_view view;
 	struct rmnic_rmp_alloc body;
 	struct rmnic_rmp_call call;
+};
+
+/* A view that its members are being told of: RECORD_VIEW at each. */
+struct rmnic_remote_record {
+	struct rmnic_remote *store;
+	bool used;
+	bool failed;
+	uint8_t pending, leaving;
+	uint64_t slab;
+	uint64_t number; /* of the view */
+	struct rmnic_rmp_view view;
+	struct rmnic_rmp_call call[RMNIC_MEMBERS];
 };
 
 /* Pages of one slab whose members are being told. */
@@ -150,6 +202,39 @@ struct rmnic_remote_sweep {
 	uint64_t handle[RMNIC_RMP_MAX_LIST];
 	struct rmnic_rmp_list body;
 	struct rmnic_rmp_call call;
+};
+
+/* A page on its way from the spill file to the members of its slab. */
+struct rmnic_remote_unspill {
+	struct rmnic_remote *store;
+	bool used;
+	uint8_t pending, leaving;
+	bool sent;      /* to somebody */
+	bool failed;
+	uint64_t word;  /* the page's when it began */
+	uint64_t view;  /* the slab's */
+	uint32_t fill;  /* the payload of a filled page; little-endian */
+	struct rmnic_remote_spill_op op;
+	struct rmnic_rmp_call call[RMNIC_MEMBERS];
+};
+
+/* The spill file, as it is used. */
+struct rmnic_remote_spills {
+	struct rmnic_remote_spill_op *busy[RMNIC_REMOTE_SPILL_BUCKETS]; /* by rpn: under way */
+	struct rmnic_spill_place *places; /* of unspill[] */
+	struct rmnic_remote_unspill unspill[RMNIC_REMOTE_UNSPILLS];
+	uint64_t held;       /* slabs with place_held */
+	uint64_t only;       /* slabs that have no other place */
+	uint64_t holding;    /* slab that gets one; UINT64_MAX: none */
+	uint64_t full_until; /* ns: there was no room */
+	bool refused;        /* somebody is to try again when something ends */
+	uint64_t slab, rpn;  /* where copying back goes on */
+	uint64_t checked, checked_view; /* slab and view of which `since` is low enough */
+	uint64_t fruitless;  /* slabs looked at in a row without finding any work */
+	uint64_t next_at;    /* ns: when the next page may be copied */
+	uint64_t backed_at;  /* ns: when to look whether capacity is backed, again */
+	uint64_t backed_seen; /* of what that depends on */
+	bool unbacked;
 };
 
 /* A member that is being added to a slab's view. */
@@ -231,7 +316,7 @@ struct rmnic_remote {
 	struct rmnic_remote_op **writing;   /* buckets by rpn */
 	uint32_t buckets;
 	uint32_t nops;
-	uint8_t *copies;
+	struct rmnic_spill_place *copies; /* one an operation */
 	uint64_t *tell;       /* a bit a page: members were not told yet that it is free */
 	uint64_t tell_count;
 	uint64_t tell_cursor;
@@ -245,6 +330,8 @@ struct rmnic_remote {
 	uint64_t cursor;      /* where giving up slabs, or clearing rows, goes on */
 	bool advancing;
 	bool served;          /* was READY once */
+	bool loaded;          /* the rows of the state block were read */
+	bool look;            /* page operations look at where they are */
 	struct rmnic_remote_holder *holders;
 	uint32_t nholders;
 	struct rmnic_remote_sweep sweep;
@@ -253,6 +340,19 @@ struct rmnic_remote {
 	struct rmnic_remote_alloc allocs[RMNIC_REMOTE_ALLOCS];
 	struct rmnic_remote_free frees[RMNIC_REMOTE_FREES];
 	struct rmnic_remote_repair repair;
+	struct rmnic_remote_record records[RMNIC_REMOTE_RECORDS];
+	uint64_t unrecorded;  /* slabs whose members were not all told of their view */
+	uint64_t record_cursor;
+	uint64_t record_after; /* ns */
+	uint64_t recording;   /* slabs whose members are being told */
+	uint64_t drop_left;   /* slabs to look through for members that are silent */
+	uint64_t drop_again;  /* ns: when to look through them again */
+	uint32_t silent;      /* peers that are */
+	uint64_t created;     /* ns */
+	uint64_t look_at;     /* ns: when page operations look again; UINT64_MAX: no time */
+	uint32_t hedge_tokens; /* a thousandth each */
+	uint64_t spilled;     /* pages in the spill file */
+	struct rmnic_remote_spills spills;
 	struct rmnic_remote_scrub *scrub;
 	struct rmnic_remote_recovery *recovery; /* NULL: every row says who holds its slab */
 	uint64_t waiting;     /* slabs with that mark */
@@ -264,14 +364,33 @@ struct rmnic_remote {
 
 void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to);
 
-/* --- remote_page.c ----------------------------------------------------------------------- */
+/* --- remote_op.c ------------------------------------------------------------------------- */
 
-uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *op);
-uint16_t rmnic_remote_page_in(struct rmnic_store *store, struct rmnic_page_op *op);
-/* The slab's view changed, or is recorded: its page operations look again at where they are. */
-void rmnic_remote_pages_look(struct rmnic_remote *r, uint64_t slab);
-/* Page operations that wait for the peer ask another one, or drop it. */
-void rmnic_remote_pages_silent(struct rmnic_remote *r, uint32_t peer);
+/* NULL: as many as can be are under way. */
+struct rmnic_remote_op *rmnic_remote_op_get(struct rmnic_remote *r, struct rmnic_page_op *op,
+					    bool out);
+/* Ends it; the owner hears of it here, or by what page_out or page_in returns. */
+void rmnic_remote_op_end(struct rmnic_remote_op *o, uint16_t status);
+/* What page_out or page_in returns. */
+uint16_t rmnic_remote_op_started(struct rmnic_remote_op *o);
+/* The next call, to entry i; the rest of it is the caller's to fill in. */
+struct rmnic_rmp_call *rmnic_remote_op_ask(struct rmnic_remote_op *o, unsigned int i, uint8_t type);
+/* False: its server was not met; the call is pending still, and unsent. */
+bool rmnic_remote_op_send(struct rmnic_remote_op *o, unsigned int k);
+/* The entry of the view that call k is to; -1: it is no member any more. */
+int rmnic_remote_op_entry(const struct rmnic_remote_op *o, unsigned int k);
+/* Nobody waits for call k any more. */
+void rmnic_remote_op_forget(struct rmnic_remote_op *o, unsigned int k);
+/* Whether the call is one of a page operation. */
+bool rmnic_remote_op_owns(const struct rmnic_rmp_call *call);
+/* Starts its read or write of the spill file. False: not now. */
+bool rmnic_remote_op_spill(struct rmnic_remote_op *o);
+/* A view changed or is recorded, a peer is silent: page operations look again at where they are. */
+void rmnic_remote_pages_look(struct rmnic_remote *r);
+/* ... at that time (ns) at the latest. */
+void rmnic_remote_look_by(struct rmnic_remote *r, uint64_t at);
+/* They do. */
+void rmnic_remote_pages(struct rmnic_remote *r);
 /* Page-outs of the slab under way that began under a view older than this one (STATE-25). */
 bool rmnic_remote_writes_before(const struct rmnic_remote *r, uint64_t slab, uint64_t view);
 /* The lowest version that a page-out of the slab under way has; else the next one (STATE-23). */
@@ -279,7 +398,25 @@ uint64_t rmnic_remote_since(const struct rmnic_remote *r, uint64_t slab);
 /* Whether a page-out of the page is under way. */
 bool rmnic_remote_is_writing(const struct rmnic_remote *r, uint64_t rpn);
 void rmnic_remote_cancel(struct rmnic_store *store, struct rmnic_page_op *op);
+
+/* --- remote_out.c ------------------------------------------------------------------------ */
+
+uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *op);
 void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n);
+void rmnic_remote_out_answer(struct rmnic_remote_op *o, unsigned int k);
+void rmnic_remote_out_spilled(struct rmnic_remote_op *o);
+void rmnic_remote_out_look(struct rmnic_remote_op *o);
+/* Its page is INDETERMINATE from now on. */
+void rmnic_remote_out_give_up(struct rmnic_remote_op *o);
+
+/* --- remote_in.c ------------------------------------------------------------------------- */
+
+uint16_t rmnic_remote_page_in(struct rmnic_store *store, struct rmnic_page_op *op);
+void rmnic_remote_in_answer(struct rmnic_remote_op *o, unsigned int k);
+void rmnic_remote_in_spilled(struct rmnic_remote_op *o);
+void rmnic_remote_in_look(struct rmnic_remote_op *o);
+/* A page-in takes longer than its server's as a rule: the client's callback. */
+void rmnic_remote_hedge(void *arg, struct rmnic_rmp_call *call);
 
 /* --- remote_slab.c ----------------------------------------------------------------------- */
 
@@ -287,10 +424,13 @@ void rmnic_remote_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n);
 bool rmnic_remote_slabs_load(struct rmnic_remote *r);
 /* The member's server, if it has been met. */
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *slab, unsigned int i);
-/* From now on the slab's members are those of view. */
-void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *view);
+/* From now on the slab's members are those of view. recorded: they were told of it already. */
+void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *view,
+			   bool recorded);
 /* The row names nobody any more (STATE-17). */
 void rmnic_remote_view_clear(struct rmnic_remote *r, uint64_t slab);
+/* Sets a page's word, and counts what is stored and what is spilled. */
+void rmnic_remote_word_set(struct rmnic_remote *r, uint64_t rpn, uint64_t version, uint32_t bits);
 /* Whether any page of the slab was ever written or freed. */
 bool rmnic_remote_slab_used(const struct rmnic_remote *r, uint64_t slab);
 /* Calls the pages of one slab that is gone LOST. True: there are more such slabs. */
@@ -318,10 +458,18 @@ void rmnic_remote_view_change(struct rmnic_remote *r, uint64_t slab, struct rmni
  * False: it is the last one, or everybody is silent.
  */
 bool rmnic_remote_drop(struct rmnic_remote *r, uint64_t slab, unsigned int i, bool empty);
-/* Goes on telling members of views. True: there is more that could be done now. */
-bool rmnic_remote_record(struct rmnic_remote *r);
-/* The client heard nothing of a peer that owes an answer for drop_ns, or has heard of it again. */
-void rmnic_remote_silence(struct rmnic_remote *r, uint32_t peer, bool silent);
+/* Some peer is silent: it is dropped from the slabs that nobody writes to as well. */
+void rmnic_remote_drop_soon(struct rmnic_remote *r);
+/* Goes on with that, and with telling members of views. True: there is more to be done now. */
+bool rmnic_remote_views(struct rmnic_remote *r);
+uint64_t rmnic_remote_views_due(const struct rmnic_remote *r);
+/* For the log. server: NULL for none. */
+void rmnic_remote_event(struct rmnic_remote *r, enum rmnic_remote_event_kind kind, uint64_t slab,
+			uint64_t rpn, uint64_t pages, const uint8_t *server);
+/* Whether entry i of the slab owes an answer and was not heard for drop_ns, or was never met. */
+bool rmnic_remote_is_silent(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i);
+/* The entry with this handle on this store; -1: there is none, or it is away. */
+int rmnic_remote_entry(const struct rmnic_remote_slab *s, uint64_t store_id, uint64_t handle);
 
 /* --- remote_place.c ---------------------------------------------------------------------- */
 
@@ -350,26 +498,50 @@ void rmnic_remote_fix(struct rmnic_remote *r, uint64_t rpn, unsigned int i);
 
 /* --- remote_spill.c ---------------------------------------------------------------------- */
 
-/* A place in the spill file for a page that goes out or comes in. */
-struct rmnic_remote_spill_op {
-	struct rmnic_remote *store;
-	struct rmnic_spill_io io;
-	uint64_t rpn;
-	uint64_t version;  /* out: of the page; in: of what was read */
-	struct rmnic_spill_place *place; /* set at creation; the page is at its start */
-	uint16_t status;   /* RMNIC_SC_* */
-	void (*done)(struct rmnic_remote_spill_op *op);
-};
-
-/* Whether the slab has a place in the spill file, or gets one now. */
+/* False: no memory. */
+bool rmnic_remote_spill_create(struct rmnic_remote *r);
+void rmnic_remote_spill_destroy(struct rmnic_remote *r);
+/*
+ * STATE-29: what the rows say of the spill file, compared with the one there is. Called once the
+ * rows are loaded and the pages counted.
+ */
+void rmnic_remote_spill_load(struct rmnic_remote *r);
+/* Pages that the file may still take. */
+uint64_t rmnic_remote_spill_free(const struct rmnic_remote *r);
+/*
+ * Whether the slab has a place in the spill file, or gets one now. False may become true: its view
+ * changes then, and rmnic_remote_pages_look() is called.
+ */
 bool rmnic_remote_spill_room(struct rmnic_remote *r, uint64_t slab);
-/* op->place's page goes to the file, with its record. False: not now. May end at once. */
+/*
+ * op->place's page goes to the file, with its record. False: not now (too many are under way, an
+ * earlier write of the page is, or the slab has no place any more); rmnic_remote_pages_look() is
+ * called when it may be tried again. May end at once.
+ */
 bool rmnic_remote_spill_write(struct rmnic_remote_spill_op *op);
-/* ... comes from it: done() says OK only when record and checksum are right. */
+/*
+ * ... comes from it: done() says OK only when record and checksum are right. There is no file:
+ * UNREACHABLE, for it may be on another disk.
+ */
 bool rmnic_remote_spill_read(struct rmnic_remote_spill_op *op);
-/* Goes on copying pages back to servers. True: there is more that could be done now. */
+/* Collects what the file has done. True: something. */
+bool rmnic_remote_spill_poll(struct rmnic_remote *r);
+/* Whether a read or write of any place of the slab is under way. */
+bool rmnic_remote_spill_slab_busy(const struct rmnic_remote *r, uint64_t slab);
+
+/* --- remote_unspill.c -------------------------------------------------------------------- */
+
+/*
+ * Called in each round: what the file has done, pages back to servers, places that nobody needs
+ * any more. True: there is more that could be done now.
+ */
 bool rmnic_remote_unspill(struct rmnic_remote *r);
 uint64_t rmnic_remote_unspill_due(const struct rmnic_remote *r);
+
+/* --- remote_backed.c --------------------------------------------------------------------- */
+
+/* Says so when a server's loss would leave slabs without a place; looks at most once a second. */
+void rmnic_remote_backed_look(struct rmnic_remote *r);
 
 /* --- remote_scrub.c ---------------------------------------------------------------------- */
 
@@ -404,6 +576,8 @@ void rmnic_remote_reserve(struct rmnic_remote *r);
 void rmnic_remote_want(struct rmnic_remote *r, uint64_t slabs);
 /* Whether a place is being found for some slab. */
 bool rmnic_remote_reserving(const struct rmnic_remote *r);
+/* ... for this one. */
+bool rmnic_remote_reserving_slab(const struct rmnic_remote *r, uint64_t slab);
 /* Whether one is being found on this server, among others. */
 bool rmnic_remote_reserving_at(const struct rmnic_remote *r, uint32_t peer);
 
