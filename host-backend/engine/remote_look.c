@@ -99,8 +99,8 @@ void rmnic_store_remote_progress(const struct rmnic_store *store, struct rmnic_r
 		out->sync_done += j->page;
 		out->sync_todo += r->state.slab_pages;
 	}
-	if (r->cfg.spill)
-		out->spill_free = r->cfg.spill->room(r->cfg.spill_arg);
+	out->spilled = r->spilled;
+	out->spill_free = rmnic_remote_spill_free(r);
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
 		struct rmnic_peer_info info;
 

@@ -113,6 +113,8 @@ bool cluster_start(struct cluster *w)
 	w->cfg.env = memnet_env_of(&w->net, seat->end);
 	w->cfg.net = memnet_net(&w->net, seat->end);
 	w->cfg.state = w->state;
+	w->cfg.spill = w->spill ? &memspill_ops : NULL;
+	w->cfg.spill_arg = w->spill;
 	w->store = seat->store = rmnic_store_remote_create(&w->cfg, &w->why);
 	if (!w->store)
 		return false;
@@ -125,6 +127,8 @@ bool cluster_start(struct cluster *w)
 static void seat_clear(struct cluster *w, struct cluster_seat *seat)
 {
 	memnet_settle(&w->net, seat->end);
+	if (w->spill)
+		memspill_die(w->spill);
 	rmnic_store_remote_destroy(seat->store);
 	seat->store = NULL;
 }
@@ -246,6 +250,7 @@ static bool backend_round(struct cluster *w, struct cluster_seat *seat)
 	if (!seat->store || w->net.ends[seat->end].frozen)
 		return false;
 	more = rmnic_rmp_client_poll(rmnic_store_remote_client(seat->store));
+	more |= w->spill && memspill_busy(w->spill);
 	return seat->store->ops->idle(seat->store) || more;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/rmp_server.h"
 #include "engine/store_remote.h"
 #include "memnet.h"
+#include "memspill.h"
 
 #define CLUSTER_SERVERS 32
 #define CLUSTER_SLAB    64u /* pages */
@@ -45,6 +46,7 @@ struct cluster {
 	uint64_t state_size;
 	uint32_t epoch;
 	struct rmnic_remote_config cfg;
+	struct memspill *spill; /* the backend's spill file; NULL: none */
 	const char *why;
 	bool stuck; /* somebody has more to do for ever, and no time passes */
 	unsigned int same_time; /* steps */

@@ -56,7 +56,7 @@ void memspill_renew(struct memspill *m)
 
 bool memspill_busy(const struct memspill *m)
 {
-	return m->nios || m->holding != UINT64_MAX;
+	return !m->stuck && (m->nios || m->holding != UINT64_MAX);
 }
 
 /* --- Input and output --------------------------------------------------------------------------- */
