@@ -24,6 +24,8 @@ static const struct rmnic_conf_setting server_settings[] = {
 	  .offset = offsetof(struct rmnic_conf_server, address) },
 	{ .name = "label", .type = RMNIC_CONF_STRING,
 	  .offset = offsetof(struct rmnic_conf_server, label) },
+	{ .name = "domain", .type = RMNIC_CONF_STRING,
+	  .offset = offsetof(struct rmnic_conf_server, domain) },
 	{ .name = "uuid", .type = RMNIC_CONF_UUID,
 	  .offset = offsetof(struct rmnic_conf_server, uuid) },
 };

@@ -17,10 +17,11 @@ struct rmnic_conf_port {
 	uint64_t mtu;        /* 0: the interface's */
 };
 
-/* --server ADDRESS[:PORT][,label=TEXT][,uuid=UUID] */
+/* --server ADDRESS[:PORT][,label=TEXT][,domain=TEXT][,uuid=UUID] */
 struct rmnic_conf_server {
 	struct rmnic_conf_address address; /* port 0: RMNIC_CONF_SERVER_PORT */
-	const char *label;                 /* for people and for placement; NULL: none */
+	const char *label;                 /* for people; NULL: none */
+	const char *domain;                /* what fails together; NULL: it fails alone */
 	struct rmnic_conf_uuid uuid;       /* given: only this server is spoken to there */
 };
 
@@ -32,8 +33,9 @@ extern const struct rmnic_conf_table rmnic_conf_server_table;
 #define RMNIC_CONF_PORT_HELP                                                                   \
 	"a network port: an interface's name (af_packet), af_packet:NAME, af_xdp:NAME, a PCI " \
 	"address (bound to vfio-pci), tap:NAME, memif:client:SOCKET or memif:server:SOCKET"
-#define RMNIC_CONF_SERVER_METAVAR "ADDRESS[:PORT][,label=TEXT][,uuid=UUID]"
+#define RMNIC_CONF_SERVER_METAVAR "ADDRESS[:PORT][,label=TEXT][,domain=TEXT][,uuid=UUID]"
 #define RMNIC_CONF_SERVER_HELP                                                                 \
-	"a memory server; PORT is page-in's, page-out's is the next one (7611 if not given)"
+	"a memory server; PORT is page-in's, page-out's is the next one (7611 if not given); the " \
+	"replicas of a page are on servers of different domains where there are enough of them"
 
 #endif /* RMNIC_COMMON_CONF_NET_H */

@@ -13,6 +13,7 @@
 
 #include "common/conf_net.h"
 #include "common/log.h"
+#include "daemon/device_internal.h"
 #include "dpdk/eal.h"
 
 /* --- Opening --------------------------------------------------------------------------------- */
@@ -146,6 +147,8 @@ int rmnic_backend_open(struct rmnic_backend *b, const struct rmnic_config *confi
 	b->event = event;
 	if (getrandom(b->uuid, sizeof(b->uuid), 0) != sizeof(b->uuid))
 		return rmnic_error_set(err, "no random numbers: %s", strerror(errno));
+	rmnic_tuning_read(config, &b->configured);
+	b->tuning = b->configured;
 	if (config_check(config, err) || token_read(b, err) ||
 	    rmnic_backend_servers_reload(b, &config->servers, err) || eal_open(config, err))
 		return -1;
@@ -166,6 +169,7 @@ void rmnic_backend_close(struct rmnic_backend *b)
 	for (unsigned int i = 0; i < b->nports; i++)
 		rmnic_port_close(b->ports[i]);
 	b->nworkers = b->nports = 0;
+	b->drain_timer = sd_event_source_disable_unref(b->drain_timer);
 	b->mail_source = sd_event_source_disable_unref(b->mail_source);
 	rmnic_mailbox_destroy(b->mailbox);
 	b->mailbox = NULL;
@@ -195,6 +199,31 @@ struct rmnic_vdev *rmnic_backend_find(const struct rmnic_backend *b, const uint8
 			return b->vdevs[i];
 	}
 	return NULL;
+}
+
+struct call {
+	struct rmnic_vdev *v;
+	void (*fn)(struct rmnic_vdev *v, void *arg);
+	void *arg;
+};
+
+static void run_call(void *arg)
+{
+	struct call *c = arg;
+
+	c->fn(c->v, c->arg);
+}
+
+/* A device that is being made or taken away asks the lists itself, or nothing. */
+void rmnic_backend_each(struct rmnic_backend *b, void (*fn)(struct rmnic_vdev *v, void *arg),
+			void *arg)
+{
+	for (unsigned int i = 0; i < RMNIC_MAX_DEVICES; i++) {
+		struct call c = { b->vdevs[i], fn, arg };
+
+		if (c.v && c.v->opened)
+			rmnic_worker_call(c.v->worker, run_call, &c);
+	}
 }
 
 struct rmnic_worker *rmnic_backend_pick(const struct rmnic_backend *b)

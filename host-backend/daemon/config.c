@@ -43,9 +43,28 @@ static const struct rmnic_conf_setting settings[] = {
 	  .names = poll_names,
 	  .help = "what a thread does without work: adaptive spins for a while on CPUs of its own and "
 		  "blocks on shared ones, busy always spins, block never does" },
-	{ .name = "replicas", .type = RMNIC_CONF_UINT, .offset = FIELD(replicas), .min = 1,
-	  .max = RMNIC_RMP_MAX_MEMBERS, .def = "1", .metavar = "N",
-	  .help = "servers that hold each page" },
+	{ .name = "replicas", .type = RMNIC_CONF_UINT, .offset = FIELD(replicas), .min = 0,
+	  .max = RMNIC_RMP_MAX_MEMBERS, .def = "0", .metavar = "N",
+	  .help = "servers that hold each page; 0: 2 where there are two servers or more, else 1",
+	  .reload = true },
+	{ .name = "drop-ms", .type = RMNIC_CONF_UINT, .offset = FIELD(drop_ms), .min = 1,
+	  .max = 10000, .def = "30", .metavar = "N",
+	  .help = "silence after which a server that owes an answer is done without, as long as "
+		  "another one has the page" },
+	{ .name = "away-ms", .type = RMNIC_CONF_UINT, .offset = FIELD(away_ms), .min = 1,
+	  .max = 86400000, .def = "10000", .metavar = "N",
+	  .help = "how long such a server is waited for before its pages are copied to another one" },
+	{ .name = "repair-rate", .type = RMNIC_CONF_UINT, .offset = FIELD(repair_rate), .min = 1,
+	  .max = 10000000, .def = "20000", .metavar = "N",
+	  .help = "pages a second, of each device, that are copied from server to server",
+	  .reload = true },
+	{ .name = "scrub-rate", .type = RMNIC_CONF_UINT, .offset = FIELD(scrub_rate), .min = 1,
+	  .max = 10000000, .def = "1000", .metavar = "N",
+	  .help = "pages a second, of each device, whose copies are compared", .reload = true },
+	{ .name = "hedge-permille", .type = RMNIC_CONF_UINT, .offset = FIELD(hedge_permille),
+	  .min = 1, .max = 1000, .def = "20", .metavar = "N",
+	  .help = "page-ins of 1000 that may be asked of a second server because the first is slower "
+		  "than it is as a rule" },
 	{ .name = "udp-port", .type = RMNIC_CONF_UINT, .offset = FIELD(udp_port), .min = 1,
 	  .max = 65534, .def = "7700", .metavar = "N",
 	  .help = "first local UDP port; each device takes two" },
@@ -80,7 +99,8 @@ const struct rmnic_conf_program rmnic_config_program = {
 	.name = "rmnicd",
 	.summary = "Serves the remote memory devices of the virtual machines on this host: takes their "
 		   "pages out of guest memory and keeps them on memory servers.",
-	.footer = "SIGHUP reads the file again: servers, servers_file and log_level may change. SIGTERM "
-		  "lets the guests wait for the next rmnicd.\n",
+	.footer = "SIGHUP reads the file again: servers, servers_file, replicas, repair_rate, scrub_rate "
+		  "and log_level may change. A server that is not listed any more is drained first. "
+		  "SIGTERM lets the guests wait for the next rmnicd.\n",
 	.table = { settings, sizeof(settings) / sizeof(settings[0]), sizeof(struct rmnic_config) },
 };

@@ -20,7 +20,10 @@ struct rmnic_config {
 	uint64_t lcores;
 	const char *cpus;
 	int poll; /* enum rmnic_poll_mode */
-	uint64_t replicas;
+	uint64_t replicas; /* 0: by the number of servers */
+	uint64_t drop_ms, away_ms;
+	uint64_t repair_rate, scrub_rate;
+	uint64_t hedge_permille;
 	uint64_t udp_port;
 	uint64_t max_devices;
 	bool no_huge;

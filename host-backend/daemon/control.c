@@ -5,16 +5,8 @@
 #include <string.h>
 
 #include "common/conf_json.h"
-#include "common/conf_net.h"
-#include "common/ctl.h"
-#include "daemon/report.h"
+#include "daemon/control_internal.h"
 #include "daemon/telemetry.h"
-
-struct rmnic_control {
-	struct rmnic_report report;
-	struct rmnic_ctl *ctl;
-	struct rmnic_exporter *exporter;
-};
 
 static int give(json_t *json, json_t **result, struct rmnic_error *err)
 {
@@ -77,32 +69,14 @@ static int do_status(void *arg, const json_t *request, json_t **result, struct r
 static int do_config(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
 {
 	struct rmnic_control *c = arg;
+	struct rmnic_config config = *c->report.backend->config;
+	const struct rmnic_tuning *t = &c->report.backend->tuning;
 
 	(void)request;
-	return give(rmnic_conf_json(&rmnic_config_program.table, c->report.backend->config),
-		    result, err);
-}
-
-static int do_server(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
-{
-	struct rmnic_control *c = arg;
-	struct rmnic_conf_server server;
-	const char *action, *text;
-	int ret;
-
-	(void)result;
-	if (rmnic_ctl_string(request, "action", &action, err) ||
-	    rmnic_ctl_string(request, "server", &text, err) ||
-	    rmnic_conf_item_parse(&rmnic_conf_server_table, text, &server, err))
-		return -1;
-	if (!strcmp(action, "add"))
-		ret = rmnic_backend_server_add(c->report.backend, &server, false, err);
-	else if (!strcmp(action, "remove"))
-		ret = rmnic_backend_server_remove(c->report.backend, server.address, err);
-	else
-		ret = rmnic_error_set(err, "action '%s' is neither add nor remove", action);
-	rmnic_conf_free(&rmnic_conf_server_table, &server);
-	return ret;
+	config.replicas = t->replicas;
+	config.repair_rate = t->repair_rate;
+	config.scrub_rate = t->scrub_rate;
+	return give(rmnic_conf_json(&rmnic_config_program.table, &config), result, err);
 }
 
 static const struct rmnic_ctl_command commands[] = {
@@ -112,8 +86,14 @@ static const struct rmnic_ctl_command commands[] = {
 	{ "latency", do_latency, "histograms of each device's stages" },
 	{ "stats", do_stats, "counters of all devices together" },
 	{ "status", do_status, "this process: lcores, ports, memory" },
-	{ "config", do_config, "the settings as they were at the start" },
-	{ "server", do_server, "adds or removes a memory server" },
+	{ "config", do_config, "the settings; servers as they were at the start" },
+	{ "server", rmnic_control_server, "adds, drains, undrains or removes a memory server" },
+	{ "replicas", rmnic_control_replicas, "servers that hold each page; of one device, if \"device\" is "
+	  "given" },
+	{ "repair-rate", rmnic_control_repair_rate, "pages a second copied from server to server" },
+	{ "scrub-rate", rmnic_control_scrub_rate, "pages a second whose copies are compared" },
+	{ "slab", rmnic_control_slab, "forces slabs that wait for a server" },
+	{ "device", rmnic_control_device, "recovers a device whose state is gone" },
 	{ NULL, NULL, NULL },
 };
 

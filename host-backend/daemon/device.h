@@ -87,6 +87,7 @@ void rmnic_vdev_end(struct rmnic_vdev *v, bool release);
 struct rmnic_vdev_peer {
 	struct rmnic_conf_address address; /* ip 0: a server that was removed */
 	uint64_t free_pages; /* as it said last; UINT64_MAX: never */
+	uint64_t slabs;      /* in whose views it is */
 	struct rmnic_peer_info info;
 };
 
@@ -95,6 +96,7 @@ struct rmnic_vdev_view {
 	struct rmnic_hist hist[RMNIC_STAGE_COUNT];
 	struct rmnic_store_counters store;
 	struct rmnic_remote_counters remote;
+	struct rmnic_remote_progress progress;
 	struct rmnic_rmp_client_counters client;
 	enum rmnic_remote_status status;
 	uint64_t reserved;
@@ -113,6 +115,7 @@ struct rmnic_vdev_names {
 	uint16_t max_qpairs;
 	unsigned int worker; /* its index */
 	unsigned int lcore;
+	uint32_t replicas;   /* in force */
 	int pid; /* of the front end; -1: unknown */
 };
 
@@ -121,5 +124,10 @@ void rmnic_vdev_pid_set(struct rmnic_vdev *v, int pid);
 /* Asks the worker and waits for it (bounded: it copies). */
 void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out);
 const struct rmnic_state_block *rmnic_vdev_block(const struct rmnic_vdev *v);
+/* Slabs first to first + n - 1 as the store has them; how many of them there are. Waits likewise. */
+unsigned int rmnic_vdev_slabs(struct rmnic_vdev *v, uint64_t first, unsigned int n,
+			      struct rmnic_remote_slab_info *out);
+/* Takes what there is of slabs that wait: this one, or all (UINT64_MAX). How many waited. */
+uint64_t rmnic_vdev_force(struct rmnic_vdev *v, uint64_t slab);
 
 #endif /* RMNIC_DAEMON_DEVICE_H */

@@ -8,6 +8,7 @@
  * device_poll.c worker: the poll round
  * device_why.c  worker: what is wrong with the servers
  * device_news.c what a worker would log
+ * device_events.c what happened to its pages
  * device_look.c looking in
  * host.c        what the engine asks of its host
  */
@@ -73,6 +74,7 @@ struct rmnic_vdev_notice {
 #define RMNIC_NEWS_REFUSAL 0x1u
 #define RMNIC_NEWS_PEERS   0x2u
 #define RMNIC_NEWS_EMPTY   0x4u
+#define RMNIC_NEWS_EVENTS  0x8u
 
 /* What is to be logged. A note belongs to the worker while its bit in `what` is clear. */
 struct rmnic_vdev_news {
@@ -87,6 +89,22 @@ struct rmnic_vdev_news {
 		uint8_t server[16];
 		uint64_t slabs;
 	} empty;
+};
+
+#define RMNIC_VDEV_EVENTS 32
+#define RMNIC_VDEV_LOST   16
+
+/* Events of one kind about one server. */
+struct rmnic_vdev_event {
+	struct rmnic_remote_event first;
+	uint64_t times, pages;
+};
+
+struct rmnic_vdev_events {
+	unsigned int n, nlost;
+	struct rmnic_vdev_event list[RMNIC_VDEV_EVENTS];
+	uint64_t lost[RMNIC_VDEV_LOST]; /* rpns; those beyond are in the list */
+	uint64_t left_out;
 };
 
 struct rmnic_vdev {
@@ -106,6 +124,7 @@ struct rmnic_vdev {
 	const struct rmnic_vdev_ops *ops;
 	void *arg;
 	int pid;
+	uint32_t replicas; /* by a command; 0: as all devices */
 	bool busy;        /* a request of the owner's is under way */
 	bool opened;      /* on the worker: needs a CLOSE */
 	bool detached;    /* no guest memory is mapped, and none will be */
@@ -113,8 +132,12 @@ struct rmnic_vdev {
 	bool ending, release;
 	bool released;
 	bool fresh;
+	bool recover;     /* its state block is new, the servers have its pages */
 	enum rmnic_peer_state said[RMNIC_MAX_SERVERS]; /* as it was logged last */
 	struct rmnic_vdev_request request;
+	sd_event_source *events_timer;
+	uint64_t events_said; /* us: when events were said last */
+	bool events_due;      /* the timer runs */
 
 	/* The worker's, from ATTACH to CLOSE. */
 	struct rmnic_dev *dev;
@@ -133,6 +156,7 @@ struct rmnic_vdev {
 	bool brief;       /* ... for 1 ms at most */
 	struct rmnic_dev_enabling enabling;
 	uint64_t no_vector; /* USER-13 */
+	struct rmnic_vdev_events events; /* that the control thread has not fetched yet */
 	uint32_t npeers;
 	struct rmnic_conf_address peers[RMNIC_MAX_SERVERS];
 
@@ -180,8 +204,10 @@ void rmnic_vdev_status(void *arg);
 
 /* Adds a server to the client. False: there are too many. */
 bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server);
-/* Whether a slab of the device is on it. */
-bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer);
+/* Its number, by its address; UINT32_MAX: the device does not know it. */
+uint32_t rmnic_vdev_peer_find(const struct rmnic_vdev *v, struct rmnic_conf_address address);
+/* The server's domain, and whether it is drained, as they are now. */
+void rmnic_vdev_peer_set(struct rmnic_vdev *v, uint32_t peer, const struct rmnic_server *server);
 void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer);
 
 /* --- device_news.c ---------------------------------------------------------------------------- */
@@ -191,8 +217,19 @@ void rmnic_vdev_news_refusal(struct rmnic_vdev *v, enum rmnic_refusal why, uint1
 /* For struct rmnic_remote_config. */
 void rmnic_vdev_news_peer(void *arg, uint32_t peer, enum rmnic_peer_state state);
 void rmnic_vdev_news_empty(void *arg, const uint8_t server[16], uint64_t slabs);
+/* There are events. */
+void rmnic_vdev_news_events(struct rmnic_vdev *v);
 /* The message of news.notice. */
 void rmnic_vdev_news_read(struct rmnic_msg *msg);
+
+/* --- device_events.c -------------------------------------------------------------------------- */
+
+/* For struct rmnic_remote_config. */
+void rmnic_vdev_event(void *arg, const struct rmnic_remote_event *event);
+/* Control thread: says them, or sees to it that they are said soon. */
+void rmnic_vdev_events_came(struct rmnic_vdev *v);
+/* At once. */
+void rmnic_vdev_events_say(struct rmnic_vdev *v);
 
 /* --- device.c -------------------------------------------------------------------------------- */
 

@@ -24,6 +24,7 @@ void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out)
 	out->max_qpairs = rmnic_le16_get(v->conf.max_qpairs);
 	out->worker = rmnic_worker_index(v->worker);
 	out->lcore = rmnic_worker_lcore(v->worker);
+	out->replicas = v->replicas ? v->replicas : rmnic_backend_replicas(v->backend);
 	out->pid = v->pid;
 }
 
@@ -53,12 +54,14 @@ static void look(void *arg)
 		out->hist[i] = *rmnic_dev_hist(v->dev, (enum rmnic_stage)i);
 	v->store->ops->counters(v->store, &out->store);
 	out->remote = *rmnic_store_remote_counters(v->store);
+	rmnic_store_remote_progress(v->store, &out->progress);
 	out->client = *rmnic_rmp_client_counters(v->client);
 	out->status = rmnic_store_remote_status(v->store, &out->reserved);
 	out->npeers = v->npeers;
 	for (uint32_t i = 0; i < v->npeers; i++) {
 		out->peers[i].address = v->peers[i];
 		out->peers[i].free_pages = rmnic_store_remote_free_pages(v->store, i);
+		out->peers[i].slabs = rmnic_store_remote_holds(v->store, i);
 		rmnic_rmp_client_peer(v->client, i, &out->peers[i].info);
 	}
 	out->no_vector = v->no_vector;
@@ -73,4 +76,57 @@ void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out)
 
 	memset(out, 0, sizeof(*out));
 	rmnic_worker_call(v->worker, look, &l);
+}
+
+/* --- Slabs ----------------------------------------------------------------------------------- */
+
+struct slabs {
+	struct rmnic_vdev *v;
+	uint64_t first;
+	unsigned int n, got;
+	struct rmnic_remote_slab_info *out;
+};
+
+static void copy_slabs(void *arg)
+{
+	struct slabs *s = arg;
+
+	while (s->got < s->n &&
+	       rmnic_store_remote_slab(s->v->store, s->first + s->got, &s->out[s->got]))
+		s->got++;
+}
+
+unsigned int rmnic_vdev_slabs(struct rmnic_vdev *v, uint64_t first, unsigned int n,
+			      struct rmnic_remote_slab_info *out)
+{
+	struct slabs s = { .v = v, .first = first, .n = n, .out = out };
+
+	rmnic_worker_call(v->worker, copy_slabs, &s);
+	return s.got;
+}
+
+struct force {
+	struct rmnic_vdev *v;
+	uint64_t slab, forced;
+};
+
+static void force(void *arg)
+{
+	struct force *f = arg;
+
+	if (f->slab != UINT64_MAX) {
+		f->forced = rmnic_store_remote_force(f->v->store, f->slab);
+		return;
+	}
+	for (uint64_t i = 0; i < f->v->block.nslabs; i++)
+		f->forced += rmnic_store_remote_force(f->v->store, i);
+}
+
+uint64_t rmnic_vdev_force(struct rmnic_vdev *v, uint64_t slab)
+{
+	struct force f = { .v = v, .slab = slab };
+
+	if (v->opened)
+		rmnic_worker_call(v->worker, force, &f);
+	return f.forced;
 }

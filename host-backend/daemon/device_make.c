@@ -10,6 +10,7 @@
 #define MAX_OPS 512
 /* What the store is given to receive in at least, in pages. */
 #define MIN_RX_PAGES 8
+#define MS UINT64_C(1000000)
 
 struct opening {
 	struct rmnic_vdev *v;
@@ -72,13 +73,20 @@ static const char *make_store(struct rmnic_vdev *v, uint32_t rx_frames)
 		.state = v->state.map,
 		.state_size = v->state.size,
 		.max_peers = RMNIC_MAX_SERVERS,
-		.replicas = (uint32_t)b->config->replicas,
+		.replicas = rmnic_backend_replicas(b),
+		.drop_ns = b->config->drop_ms * MS,
+		.away_ns = b->config->away_ms * MS,
+		.hedge_permille = (uint32_t)b->config->hedge_permille,
+		.repair_rate = b->tuning.repair_rate,
+		.scrub_rate = b->tuning.scrub_rate,
 		.max_ops = MAX_OPS,
 		.reserve = rmnic_le64_get(v->conf.capacity),
 		.arg = v,
 		.status_changed = rmnic_vdev_status,
 		.peer_changed = rmnic_vdev_news_peer,
 		.server_empty = rmnic_vdev_news_empty,
+		.event = rmnic_vdev_event,
+		.recover = v->recover,
 	};
 	const char *why = NULL;
 
@@ -148,7 +156,9 @@ static uint16_t make(struct rmnic_vdev *v, struct rmnic_error *err)
 		rmnic_error_set(err, "%s", why);
 		return RMNIC_USER_S_BAD_STATE;
 	}
-	v->fresh = no_slabs(v);
+	/* One that is being recovered has slabs on servers, though its block says nothing of them. */
+	v->recover = no_slabs(v) && rmnic_backend_recovering(v->backend, v->conf.uuid);
+	v->fresh = no_slabs(v) && !v->recover && !rmnic_le32_get(v->block.hdr->recovering);
 	rmnic_worker_call(v->worker, open_socket, &o);
 	if (!v->socket) {
 		rmnic_error_set(err, "the UDP ports %u and %u are in use", first, first + 1u);
@@ -170,6 +180,8 @@ void rmnic_vdev_free(struct rmnic_vdev *v)
 {
 	if (v->socket)
 		rmnic_worker_call(v->worker, close_socket, v);
+	sd_event_source_disable_unref(v->events_timer);
+	rmnic_vdev_events_say(v);
 	rmnic_dev_destroy(v->dev);
 	rmnic_store_remote_destroy(v->store);
 	free(v->calls);
@@ -252,6 +264,7 @@ struct rmnic_vdev *rmnic_vdev_create(struct rmnic_backend *b,
 	set_label(v);
 	*status = make(v, err);
 	if (*status != RMNIC_USER_S_OK) {
+		v->release = v->fresh; /* nobody will ask for what was made for it */
 		rmnic_vdev_free(v);
 		return NULL;
 	}

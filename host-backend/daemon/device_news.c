@@ -55,6 +55,11 @@ void rmnic_vdev_news_empty(void *arg, const uint8_t server[16], uint64_t slabs)
 	tell(v, RMNIC_NEWS_EMPTY);
 }
 
+void rmnic_vdev_news_events(struct rmnic_vdev *v)
+{
+	tell(v, RMNIC_NEWS_EVENTS);
+}
+
 /* --- In the control thread ------------------------------------------------------------------- */
 
 static void say_refusal(struct rmnic_vdev *v)
@@ -73,6 +78,7 @@ static void say_peer(struct rmnic_vdev *v, uint32_t i, const struct rmnic_vdev_p
 	rmnic_address_format(p->address, address);
 	switch (p->info.state) {
 	case RMNIC_PEER_READY:
+		rmnic_backend_server_met(v->backend, p->address, p->info.uuid);
 		rmnic_log_info("%s: memory server %s is ready", v->label, address);
 		break;
 	case RMNIC_PEER_REFUSED:
@@ -117,11 +123,17 @@ void rmnic_vdev_news_read(struct rmnic_msg *msg)
 
 	atomic_store(&v->news.notice.posted, false);
 	what = atomic_load_explicit(&v->news.what, memory_order_acquire);
+	/* These have no note that could be overwritten: what comes from here on is told again. */
+	atomic_fetch_and_explicit(&v->news.what, ~(RMNIC_NEWS_PEERS | RMNIC_NEWS_EVENTS),
+				  memory_order_acq_rel);
 	if (what & RMNIC_NEWS_REFUSAL)
 		say_refusal(v);
 	if (what & RMNIC_NEWS_EMPTY)
 		say_empty(v);
 	if ((what & RMNIC_NEWS_PEERS) && !v->ending)
 		say_peers(v);
-	atomic_fetch_and_explicit(&v->news.what, ~what, memory_order_release);
+	if (what & RMNIC_NEWS_EVENTS)
+		rmnic_vdev_events_came(v);
+	atomic_fetch_and_explicit(&v->news.what, ~(what & (RMNIC_NEWS_REFUSAL | RMNIC_NEWS_EMPTY)),
+				  memory_order_release);
 }

@@ -17,23 +17,22 @@ bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server
 	v->peers[peer] = server->address;
 	if (peer >= v->npeers)
 		v->npeers = peer + 1;
+	rmnic_vdev_peer_set(v, peer, server);
 	return true;
 }
 
-bool rmnic_vdev_peer_used(const struct rmnic_vdev *v, uint32_t peer)
+uint32_t rmnic_vdev_peer_find(const struct rmnic_vdev *v, struct rmnic_conf_address address)
 {
-	struct rmnic_peer_info info;
-	struct rmnic_state_view view;
+	for (uint32_t i = 0; i < v->npeers; i++)
+		if (v->peers[i].ip == address.ip && v->peers[i].port == address.port)
+			return i;
+	return UINT32_MAX;
+}
 
-	rmnic_rmp_client_peer(v->client, peer, &info);
-	for (uint64_t i = 0; i < v->block.nslabs; i++) {
-		if (!rmnic_state_view_get(&v->block, i, &view))
-			continue;
-		for (unsigned int k = 0; k < view.members; k++)
-			if (!memcmp(view.member[k].server, info.uuid, sizeof(info.uuid)))
-				return true;
-	}
-	return false;
+void rmnic_vdev_peer_set(struct rmnic_vdev *v, uint32_t peer, const struct rmnic_server *server)
+{
+	rmnic_store_remote_domain(v->store, peer, server->domain_number);
+	rmnic_store_remote_drain(v->store, peer, server->draining || server->leaving);
 }
 
 void rmnic_vdev_peer_remove(struct rmnic_vdev *v, uint32_t peer)

@@ -77,7 +77,7 @@ const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len
 	else if (!v->npeers)
 		snprintf(buf, len, "no memory server is configured (--server, or rmnicctl server add)");
 	else
-		snprintf(buf, len, "%llu replicas need more servers than there are",
-			 (unsigned long long)v->backend->config->replicas);
+		snprintf(buf, len, "%u replicas need more servers than there are",
+			 rmnic_backend_replicas(v->backend));
 	return buf;
 }

@@ -115,6 +115,7 @@ static void device_done(struct rmnic_frontend *f, const struct rmnic_vdev_reply 
 	rmnic_uuid_format(f->device.uuid, uuid);
 	if (reply->status == RMNIC_USER_S_OK) {
 		f->announced = true;
+		rmnic_backend_recovered(f->all->backend, f->device.uuid);
 		rmnic_log_info("%s: front end %d, epoch %u, %llu pages reserved", uuid, f->pid,
 			       rmnic_le32_get(f->device.epoch), (unsigned long long)reply->pages);
 		answer_ok(f, reply);

@@ -41,7 +41,7 @@ static int reload(void *arg, struct rmnic_error *err)
 	if (fixed)
 		rmnic_error_set(err, "%s cannot change while rmnicd runs: restart it", fixed);
 	else
-		ret = rmnic_backend_servers_reload(&p->backend, &fresh.servers, err);
+		ret = rmnic_backend_reload(&p->backend, &fresh, err);
 	if (!ret)
 		rmnic_log_level_set((enum rmnic_log_level)fresh.log_level);
 	rmnic_conf_free(&rmnic_config_program.table, &fresh);

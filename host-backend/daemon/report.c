@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices, slabs, latencies, status, as JSON. Servers and figures have files of their own. */
+/* Devices, latencies, status, as JSON. Slabs, servers and figures have files of their own. */
 #include "daemon/report.h"
 
 #include <rte_lcore.h>
@@ -12,8 +12,6 @@
 #include "common/version.h"
 #include "daemon/device.h"
 #include "dpdk/udp.h"
-#include "engine/le.h"
-#include "engine/state_block.h"
 
 /* The control thread's alone: too large for a stack. */
 static struct rmnic_vdev_view view;
@@ -33,24 +31,76 @@ static const char *state_name(const struct rmnic_vdev_view *w)
 	return w->stopped ? "stopped" : "running";
 }
 
+/* "" when nothing is wrong; else what is, in a few words. */
+static const char *health(const struct rmnic_remote_progress *p, char *buf, size_t len)
+{
+	const struct {
+		const char *what;
+		uint64_t slabs;
+	} parts[] = {
+		{ "waiting", p->waiting }, { "degraded", p->degraded }, { "syncing", p->syncing },
+		{ "away", p->away },       { "moving", p->moving },     { "spilling", p->spilling },
+	};
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]) && at < len; i++)
+		if (parts[i].slabs)
+			at += (size_t)snprintf(buf + at, len - at, "%s%llu %s", at ? ", " : "",
+					       (unsigned long long)parts[i].slabs, parts[i].what);
+	if (p->sync_todo && at < len)
+		snprintf(buf + at, len - at, " (%llu%%)",
+			 (unsigned long long)(100 * p->sync_done / p->sync_todo));
+	return buf;
+}
+
+static json_t *slab_counts(const struct rmnic_remote_progress *p)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "placed", (json_int_t)p->slabs,
+			 "degraded", (json_int_t)p->degraded, "syncing", (json_int_t)p->syncing,
+			 "away", (json_int_t)p->away, "moving", (json_int_t)p->moving, "spilling",
+			 (json_int_t)p->spilling, "waiting", (json_int_t)p->waiting);
+}
+
+/* What keeps the pages, and how well. */
+static void add_keeping(json_t *out, const struct rmnic_vdev_names *n)
+{
+	const struct rmnic_remote_progress *p = &view.progress;
+	char text[128];
+	json_t *more = json_pack("{s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "replicas",
+				 (int)n->replicas, "health", health(p, text, sizeof(text)), "slabs",
+				 slab_counts(p), "sync_done_pages", (json_int_t)p->sync_done,
+				 "sync_todo_pages", (json_int_t)p->sync_todo, "copied_pages",
+				 (json_int_t)view.remote.copied, "spilled_pages",
+				 (json_int_t)p->spilled, "spill_free_pages",
+				 (json_int_t)p->spill_free, "server_free_pages",
+				 (json_int_t)p->server_free, "lost_pages",
+				 (json_int_t)view.remote.lost);
+
+	json_object_update(out, more);
+	json_decref(more);
+}
+
 static json_t *device(struct rmnic_vdev *v)
 {
 	struct rmnic_vdev_names n;
 	char uuid[37];
+	json_t *out;
 
 	rmnic_vdev_names(v, &n);
 	rmnic_vdev_look(v, &view);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:I, s:o, s:o}",
-			 "uuid", rmnic_uuid_format(n.uuid, uuid), "vm", n.name, "state",
-			 state_name(&view), "epoch", (json_int_t)n.epoch, "capacity_pages",
-			 (json_int_t)n.capacity, "max_capacity_pages", (json_int_t)n.max_capacity,
-			 "reserved_pages", (json_int_t)view.reserved, "stored_pages",
-			 (json_int_t)view.store.stored, "queues", (json_int_t)n.max_qpairs, "lcore",
-			 (int)n.lcore, "pid", n.pid, "pages_in",
-			 (json_int_t)view.counters.pages_in, "pages_out",
-			 (json_int_t)view.counters.pages_out, "page_in_us",
-			 rmnic_hist_summary(&view.hist[RMNIC_STAGE_PAGE_IN_TOTAL]), "page_out_us",
-			 rmnic_hist_summary(&view.hist[RMNIC_STAGE_PAGE_OUT_TOTAL]));
+	out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:I, s:o, s:o}",
+			"uuid", rmnic_uuid_format(n.uuid, uuid), "vm", n.name, "state",
+			state_name(&view), "epoch", (json_int_t)n.epoch, "capacity_pages",
+			(json_int_t)n.capacity, "max_capacity_pages", (json_int_t)n.max_capacity,
+			"reserved_pages", (json_int_t)view.reserved, "stored_pages",
+			(json_int_t)view.store.stored, "queues", (json_int_t)n.max_qpairs, "lcore",
+			(int)n.lcore, "pid", n.pid, "pages_in", (json_int_t)view.counters.pages_in,
+			"pages_out", (json_int_t)view.counters.pages_out, "page_in_us",
+			rmnic_hist_summary(&view.hist[RMNIC_STAGE_PAGE_IN_TOTAL]), "page_out_us",
+			rmnic_hist_summary(&view.hist[RMNIC_STAGE_PAGE_OUT_TOTAL]));
+	add_keeping(out, &n);
+	return out;
 }
 
 json_t *rmnic_report_devices(struct rmnic_report *r)
@@ -60,65 +110,6 @@ json_t *rmnic_report_devices(struct rmnic_report *r)
 	for (unsigned int i = 0; i < RMNIC_MAX_DEVICES; i++)
 		if (r->backend->vdevs[i])
 			json_array_append_new(list, device(r->backend->vdevs[i]));
-	return list;
-}
-
-/* --- Slabs ----------------------------------------------------------------------------------- */
-
-static json_t *members(const struct rmnic_state_view *v)
-{
-	json_t *list = json_array();
-	char uuid[37], handle[24];
-
-	for (unsigned int i = 0; i < v->members; i++) {
-		/* A handle is 64 bits, more than a number of JSON's safely has. */
-		snprintf(handle, sizeof(handle), "0x%llx",
-			 (unsigned long long)rmnic_le64_get(v->member[i].handle));
-		json_array_append_new(list, json_pack("{s:s, s:s}", "server",
-						      rmnic_uuid_format(v->member[i].server, uuid),
-						      "handle", handle));
-	}
-	return list;
-}
-
-static void slabs_of(struct rmnic_vdev *v, json_t *list)
-{
-	const struct rmnic_state_block *block = rmnic_vdev_block(v);
-	struct rmnic_state_view sv;
-	struct rmnic_vdev_names n;
-	char uuid[37];
-
-	rmnic_vdev_names(v, &n);
-	rmnic_uuid_format(n.uuid, uuid);
-	for (uint64_t slab = 0; slab < block->nslabs; slab++) {
-		if (!rmnic_state_view_get(block, slab, &sv) || !sv.members)
-			continue;
-		json_array_append_new(list,
-				      json_pack("{s:s, s:I, s:I, s:o}", "device", uuid, "slab",
-						(json_int_t)slab, "view",
-						(json_int_t)rmnic_le64_get(sv.view), "members",
-						members(&sv)));
-	}
-}
-
-json_t *rmnic_report_slabs(struct rmnic_report *r, const char *name, struct rmnic_error *err)
-{
-	struct rmnic_vdev *only = NULL;
-	uint8_t uuid[16];
-	json_t *list;
-
-	if (name) {
-		if (rmnic_uuid_parse(name, uuid))
-			only = rmnic_backend_find(r->backend, uuid);
-		if (!only) {
-			rmnic_error_set(err, "there is no device '%s' (see: rmnicctl devices)", name);
-			return NULL;
-		}
-	}
-	list = json_array();
-	for (unsigned int i = 0; i < RMNIC_MAX_DEVICES; i++)
-		if (r->backend->vdevs[i] && (!only || r->backend->vdevs[i] == only))
-			slabs_of(r->backend->vdevs[i], list);
 	return list;
 }
 

@@ -24,6 +24,9 @@ struct rmnic_report {
 
 json_t *rmnic_report_devices(struct rmnic_report *r);
 json_t *rmnic_report_servers(struct rmnic_report *r);
+/* The device of this uuid, as text. NULL: err. */
+struct rmnic_vdev *rmnic_report_device(struct rmnic_report *r, const char *name,
+				       struct rmnic_error *err);
 /* device: a uuid, or NULL for all. NULL: err, there is no such device. */
 json_t *rmnic_report_slabs(struct rmnic_report *r, const char *device, struct rmnic_error *err);
 json_t *rmnic_report_latency(struct rmnic_report *r);

@@ -44,6 +44,35 @@ struct figure {
 	X(pages_unreachable, remote.unreachable, COUNTER, "Page-ins no member answered")       \
 	X(pages_indeterminate, remote.indeterminate, COUNTER, "Page-outs that ended half done") \
 	X(slabs_lost, remote.slabs_lost, COUNTER, "Slabs whose every member was emptied")      \
+	X(pages_read_again, remote.read_again, COUNTER, "Page-ins that went on to another member") \
+	X(pages_failed_over, remote.failed_over, COUNTER, "Page-ins asked elsewhere for silence") \
+	X(pages_hedged, remote.hedged, COUNTER, "Page-ins asked of a second server for slowness") \
+	X(pages_hedges_won, remote.hedges_won, COUNTER, "Page-ins that the second server answered first") \
+	X(pages_copied, remote.copied, COUNTER, "Pages copied from server to server")          \
+	X(pages_fixed, remote.fixed, COUNTER, "Damaged copies that were replaced")             \
+	X(pages_scrubbed, remote.scrubbed, COUNTER, "Pages whose copies were compared")        \
+	X(scrub_bad, remote.scrub_bad, COUNTER, "Copies that were found wrong by that")        \
+	X(pages_spilled, remote.spilled, COUNTER, "Page-outs to the spill file")               \
+	X(pages_unspilled, remote.unspilled, COUNTER, "Pages copied back from the spill file") \
+	X(spill_errors, remote.spill_errors, COUNTER, "Reads and writes of the spill file that failed") \
+	X(members_dropped, remote.dropped, COUNTER, "Servers dropped from a slab's view")      \
+	X(resyncs, remote.resyncs, COUNTER, "Slabs brought up to date on a server that came back") \
+	X(repairs, remote.repairs, COUNTER, "Slabs copied to another server")                  \
+	X(syncs_failed, remote.syncs_failed, COUNTER, "Copies of slabs that came to nothing")  \
+	X(fenced, remote.fenced, COUNTER, "Requests refused because of a newer epoch")         \
+	X(orphans, remote.orphans, COUNTER, "Slabs on servers that no row named: released")    \
+	X(unreleased, remote.unreleased, COUNTER, "Servers not told that a device is gone")    \
+	X(slabs_placed, progress.slabs, GAUGE, "Slabs that have a place")                      \
+	X(slabs_degraded, progress.degraded, GAUGE, "Slabs on fewer servers than replicas")      \
+	X(slabs_syncing, progress.syncing, GAUGE, "Slabs that are being copied")                 \
+	X(slabs_away, progress.away, GAUGE, "Slabs with a server that is waited for")            \
+	X(slabs_moving, progress.moving, GAUGE, "Slabs on a server that is being drained")       \
+	X(slabs_spilling, progress.spilling, GAUGE, "Slabs with a place in the spill file")      \
+	X(slabs_waiting, progress.waiting, GAUGE, "Slabs to recover whose servers are not all here") \
+	X(sync_done_pages, progress.sync_done, GAUGE, "Pages done, of slabs being copied")  \
+	X(sync_todo_pages, progress.sync_todo, GAUGE, "Pages in all, of slabs being copied") \
+	X(spilled_pages, progress.spilled, GAUGE, "Pages in the spill file now")               \
+	X(spill_free_pages, progress.spill_free, GAUGE, "Pages the spill file could take")     \
 	X(frees_told, remote.frees_told, COUNTER, "Freed pages that servers were told of")     \
 	X(rmp_rx, client.rx, COUNTER, "Datagrams of servers")                                  \
 	X(rmp_tx, client.tx, COUNTER, "Datagrams to servers")                                  \

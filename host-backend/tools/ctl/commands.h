@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "common/ctl.h"
 #include "common/error.h"
 #include <jansson.h>
 
@@ -16,6 +17,12 @@ struct ctl_command {
 	json_t *(*request)(const char *name, int argc, char *const *argv,
 			   struct rmnic_error *err);
 	void (*print)(FILE *out, const json_t *result);
+	/*
+	 * Goes on asking until what was begun is done, and shows how far it is. NULL: nothing is begun.
+	 * 0, or -1 with err.
+	 */
+	int (*follow)(struct rmnic_ctl_client *client, const json_t *result,
+		      struct rmnic_error *err);
 	const char *daemon; /* the one that has it: "rmnicd", "rmnic-memd"; NULL: both */
 };
 

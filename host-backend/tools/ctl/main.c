@@ -16,6 +16,7 @@
 struct options {
 	const char *control; /* NULL: by the command */
 	bool json;
+	bool no_wait;
 	int timeout_ms;
 	struct ctl_top_options top;
 };
@@ -26,14 +27,15 @@ static void help_print(void)
 	       "Asks rmnicd or rmnic-memd over its control socket, and changes what can change while\n"
 	       "it runs.\n\nCommands:\n");
 	for (const struct ctl_command *c = ctl_commands; c->name; c++)
-		printf("  %-9s %-18s %s%s%s%s\n", c->name, c->usage, c->help,
+		printf("  %-11s %-31s %s%s%s%s\n", c->name, c->usage, c->help,
 		       c->daemon ? " (" : "", c->daemon ? c->daemon : "", c->daemon ? ")" : "");
-	printf("  %-9s %-18s rates, latencies and servers, in place on a terminal; q ends it\n",
+	printf("  %-11s %-31s rates, latencies and servers, in place on a terminal; q ends it\n",
 	       "top", "");
 	printf("\nOptions:\n"
 	       "  --control PATH   the daemon's socket (default: rmnicd.ctl, else memd.ctl, in the\n"
 	       "                   directory that the daemons use: /run/rmnic as root)\n"
 	       "  --json           the answer as the daemon gave it\n"
+	       "  --no-wait        server drain: only begin; rmnicctl servers shows how far it is\n"
 	       "  --timeout MS     how long to wait for an answer (default 5000)\n"
 	       "  --interval S     top: seconds between pictures (default 1)\n"
 	       "  --once           top: one picture, over one interval\n"
@@ -119,6 +121,8 @@ static int options_read(struct options *o, int argc, char **argv)
 		}
 		if (!strcmp(argv[i], "--json")) {
 			o->json = true;
+		} else if (!strcmp(argv[i], "--no-wait")) {
+			o->no_wait = true;
 		} else if (!strcmp(argv[i], "--once")) {
 			o->top.once = true;
 		} else if (argv[i][0] == '-' && argv[i][1]) {
@@ -186,6 +190,11 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 		return 1;
 	}
 	result = rmnic_ctl_ask(client, request, &err);
+	if (result && command->follow && !o->json && !o->no_wait &&
+	    command->follow(client, result, &err)) {
+		json_decref(result);
+		result = NULL;
+	}
 	rmnic_ctl_disconnect(client);
 	if (!result) {
 		fprintf(stderr, "rmnicctl: %s: %s\n", command->name, err.text);

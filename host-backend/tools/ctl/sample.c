@@ -157,6 +157,7 @@ json_t *ctl_sample_devices(const struct ctl_sample *before, const struct ctl_sam
 		if (old) {
 			rate_add(row, old, "pages_in", "in_rate", seconds);
 			rate_add(row, old, "pages_out", "out_rate", seconds);
+			rate_add(row, old, "copied_pages", "copy_rate", seconds);
 			percentiles_add(row, before, now, "page-in-total", "in_p50", "in_p99");
 			percentiles_add(row, before, now, "page-out-total", "out_p50", "out_p99");
 		}

@@ -18,8 +18,8 @@ int ctl_sample_take(struct rmnic_ctl_client *client, const json_t *commands,
 		    struct ctl_sample *out, struct rmnic_error *err);
 void ctl_sample_free(struct ctl_sample *sample);
 /*
- * The devices of `now` with what happened since `before`: "in_rate", "out_rate" (pages/s),
- * "in_p50", "in_p99", "out_p50", "out_p99" (us), missing where there was nothing. A new
+ * The devices of `now` with what happened since `before`: "in_rate", "out_rate", "copy_rate"
+ * (pages/s), "in_p50", "in_p99", "out_p50", "out_p99" (us), missing where there was nothing. A new
  * reference.
  */
 json_t *ctl_sample_devices(const struct ctl_sample *before, const struct ctl_sample *now);

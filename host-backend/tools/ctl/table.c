@@ -51,19 +51,39 @@ static void text_format(const char *text, char *buf, size_t len)
 		snprintf(buf, len, "-");
 }
 
-static void members_format(const json_t *members, char *buf, size_t len)
+/* A member that is whole needs no word; one that is not has its state behind it. */
+static void member_format(const json_t *member, char *buf, size_t len)
+{
+	const char *server = json_string_value(json_object_get(member, "address"));
+	const char *state = json_string_value(json_object_get(member, "state"));
+	char text[64], more[32];
+
+	if (!server || !*server)
+		server = json_string_value(json_object_get(member, "server"));
+	text_format(server ? server : "-", text, sizeof(text));
+	text_format(state ? state : "", more, sizeof(more));
+	if (state && strcmp(state, "whole") != 0)
+		snprintf(buf, len, "%s(%s)", text, more);
+	else
+		snprintf(buf, len, "%s", text);
+}
+
+static void list_format(enum ctl_kind kind, const json_t *list, char *buf, size_t len)
 {
 	size_t at = 0, i;
-	json_t *member;
+	json_t *entry;
 
 	snprintf(buf, len, "-");
-	json_array_foreach(members, i, member) {
-		const char *server = json_string_value(json_object_get(member, "server"));
-		char text[64];
+	json_array_foreach(list, i, entry) {
+		const char *string = json_string_value(entry);
+		char text[112];
 
 		if (at >= len)
 			break;
-		text_format(server ? server : "-", text, sizeof(text));
+		if (kind == CTL_MEMBERS)
+			member_format(entry, text, sizeof(text));
+		else
+			text_format(string ? string : "-", text, sizeof(text));
 		at += (size_t)snprintf(buf + at, len - at, "%s%s", i ? " " : "", text);
 	}
 }
@@ -108,8 +128,8 @@ void ctl_value_format(enum ctl_kind kind, const json_t *value, char *buf, size_t
 		snprintf(buf, len, "%s", json_is_true(value) ? "up" : "down");
 	else if (json_is_boolean(value))
 		snprintf(buf, len, "%s", json_is_true(value) ? "yes" : "no");
-	else if (kind == CTL_MEMBERS)
-		members_format(value, buf, len);
+	else if (kind == CTL_MEMBERS || kind == CTL_LIST)
+		list_format(kind, value, buf, len);
 	else
 		snprintf(buf, len, "-");
 }
@@ -128,7 +148,8 @@ static const json_t *path_get(const json_t *row, const char *key)
 
 static bool right_aligned(enum ctl_kind kind)
 {
-	return kind != CTL_TEXT && kind != CTL_LINK && kind != CTL_MEMBERS;
+	return kind != CTL_TEXT && kind != CTL_LINK && kind != CTL_MEMBERS &&
+	       kind != CTL_LIST;
 }
 
 static void cell_print(FILE *out, const struct ctl_table *table, size_t column,

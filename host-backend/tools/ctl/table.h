@@ -18,6 +18,7 @@ enum ctl_kind {
 	CTL_PERCENT,
 	CTL_LINK,    /* true: up */
 	CTL_MEMBERS, /* servers of a slab's view */
+	CTL_LIST,    /* of texts */
 };
 
 struct ctl_column {

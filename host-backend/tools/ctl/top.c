@@ -29,6 +29,8 @@ static const struct ctl_column device_columns[] = {
 	{ "IN-P99", "in_p99", CTL_US },
 	{ "OUT-P50", "out_p50", CTL_US },
 	{ "OUT-P99", "out_p99", CTL_US },
+	{ "COPIED/S", "copy_rate", CTL_COUNT },
+	{ "HEALTH", "health", CTL_TEXT },
 };
 
 static const struct ctl_table top_devices = TABLE(device_columns, "no device is connected");

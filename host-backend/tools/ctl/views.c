@@ -21,6 +21,9 @@ static const struct ctl_column device_columns[] = {
 	{ "IN-P99", "page_in_us.p99", CTL_US },
 	{ "OUT-P50", "page_out_us.p50", CTL_US },
 	{ "OUT-P99", "page_out_us.p99", CTL_US },
+	{ "REPLICAS", "replicas", CTL_NUMBER },
+	{ "SLABS", "slabs.placed", CTL_COUNT },
+	{ "HEALTH", "health", CTL_TEXT },
 };
 
 const struct ctl_table ctl_devices = TABLE(device_columns, "no device is connected");
@@ -28,7 +31,9 @@ const struct ctl_table ctl_devices = TABLE(device_columns, "no device is connect
 static const struct ctl_column server_columns[] = {
 	{ "SERVER", "address", CTL_TEXT },
 	{ "LABEL", "label", CTL_TEXT },
+	{ "DOMAIN", "domain", CTL_TEXT },
 	{ "STATE", "state", CTL_TEXT },
+	{ "NOTE", "note", CTL_TEXT },
 	{ "MTU", "mtu", CTL_NUMBER },
 	{ "FREE", "free_pages", CTL_PAGES },
 	{ "SLABS", "slabs", CTL_COUNT },
@@ -46,6 +51,8 @@ static const struct ctl_column slab_columns[] = {
 	{ "DEVICE", "device", CTL_TEXT },
 	{ "SLAB", "slab", CTL_NUMBER },
 	{ "VIEW", "view", CTL_NUMBER },
+	{ "SPILL", "spill", CTL_TEXT },
+	{ "WAITING-FOR", "missing", CTL_LIST },
 	{ "MEMBERS", "members", CTL_MEMBERS },
 };
 
