@@ -12,7 +12,7 @@
 #define FREE_SHARE 16 /* one in so many writes of a mix is a FREE */
 
 const char *const bench_workload_names[BENCH_WORKLOADS + 1] = {
-	"fill", "verify", "out-seq", "out-rand", "in-seq", "in-rand", "mix", "free", NULL
+	"fill", "verify", "out-seq", "out-rand", "in-seq", "in-rand", "mix", "both", "free", NULL
 };
 
 /* What is in flight under a cid, and the memory that goes with it for good. */
@@ -27,10 +27,11 @@ struct bench_slot {
 
 uint32_t bench_load_depth(const struct bench_load_config *config)
 {
+	uint32_t flight = config->queue_depth > config->in_depth ? config->queue_depth : config->in_depth;
 	uint32_t depth = RMNIC_MIN_DEPTH;
 
 	/* Twice as many: a slow command holds its slot while others pass it (RING-7). */
-	while (depth < 2 * config->queue_depth && depth < RMNIC_MAX_DEPTH)
+	while (depth < 2 * flight && depth < RMNIC_MAX_DEPTH)
 		depth *= 2;
 	return depth;
 }
@@ -153,10 +154,9 @@ static void write_list(struct bench_load *load, const struct bench_slot *slot)
 		list[i] = rmnic_le64_put(slot->buffer + page_at(load, i) * (uint64_t)RMNIC_PAGE_SIZE);
 }
 
-static bool submit(struct bench_load *load, enum bench_workload workload, struct bench_result *r)
+static bool submit(struct bench_load *load, enum bench_workload workload, uint8_t opcode, struct bench_result *r)
 {
 	const struct bench_load_config *c = &load->config;
-	uint8_t opcode = choose_opcode(load, workload);
 	bool in = opcode == RMNIC_OP_PAGE_IN;
 	struct bench_pair *pair = in ? &load->driver->in : &load->driver->out;
 	struct rmnic_sqe sqe = { .opcode = opcode, .npages = rmnic_le32_put(c->cluster) };
@@ -211,9 +211,29 @@ static uint64_t submit_batch(struct bench_load *load, enum bench_workload worklo
 	uint32_t out = d->out.tail;
 	uint64_t n = 0;
 
-	while (n < limit && submit(load, workload, r))
+	while (n < limit && submit(load, workload, choose_opcode(load, workload), r))
 		n++;
 	publish(load, &d->in, in);
+	publish(load, &d->out, out);
+	return n;
+}
+
+/* Both pairs are kept full, each by itself; a page-in is published at once, as a fault would be. */
+static uint64_t submit_both(struct bench_load *load, uint64_t limit, struct bench_result *r)
+{
+	const struct bench_load_config *c = &load->config;
+	struct bench_driver *d = load->driver;
+	uint32_t in = d->in.tail;
+	uint32_t out = d->out.tail;
+	uint64_t n = 0;
+
+	while (n < limit && d->in.in_flight < c->in_depth && submit(load, BENCH_BOTH, RMNIC_OP_PAGE_IN, r))
+		n++;
+	publish(load, &d->in, in);
+	if (c->queue_depth - d->out.in_flight < c->batch)
+		return n;
+	for (uint32_t i = 0; i < c->batch && n < limit && submit(load, BENCH_BOTH, RMNIC_OP_PAGE_OUT, r); i++)
+		n++;
 	publish(load, &d->out, out);
 	return n;
 }
@@ -253,7 +273,7 @@ static void complete(struct bench_load *load, struct bench_slot *slot, const str
 	const struct bench_load_config *c = &load->config;
 	bool ok = cqe->status == RMNIC_SC_OK && cqe->done == c->cluster;
 
-	load->sample[load->samples++ % BENCH_SAMPLES] = bench_sample(now - slot->since);
+	bench_samples_add(load, now - slot->since, slot->opcode == RMNIC_OP_PAGE_IN);
 	load->busy[slot->block] = 0;
 	r->commands++;
 	if (!ok && ++r->errors <= COMPLAINTS)
@@ -319,7 +339,9 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 		return BENCH_STEP_END;
 	}
 	batch = load->left < c->batch ? load->left : c->batch;
-	if (batch && c->queue_depth - d->in.in_flight - d->out.in_flight >= batch)
+	if (r->workload == BENCH_BOTH)
+		put = submit_both(load, load->left, r);
+	else if (batch && c->queue_depth - d->in.in_flight - d->out.in_flight >= batch)
 		put = submit_batch(load, r->workload, batch, r);
 	load->left -= put;
 	return in || out || put ? BENCH_STEP_BUSY : BENCH_STEP_IDLE;

@@ -16,6 +16,7 @@ enum bench_workload {
 	BENCH_IN_SEQ,
 	BENCH_IN_RAND,
 	BENCH_MIX,      /* random, a share of them page-ins, a few FREEs among the rest */
+	BENCH_BOTH,     /* random page-ins beside random page-outs, so many of each in flight */
 	BENCH_FREE,     /* random */
 	BENCH_WORKLOADS
 };
@@ -25,7 +26,8 @@ extern const char *const bench_workload_names[BENCH_WORKLOADS + 1]; /* NULL at t
 struct bench_load_config {
 	uint64_t pages;       /* of the working set */
 	uint32_t cluster;     /* pages a command */
-	uint32_t queue_depth; /* commands in flight, of both pairs together */
+	uint32_t queue_depth; /* commands in flight, of both pairs together; of BOTH: page-outs */
+	uint32_t in_depth;    /* of BOTH: page-ins in flight */
 	uint32_t batch;       /* commands published together */
 	uint32_t reads;       /* percent of MIX */
 	bool lists;           /* page lists rather than runs */
@@ -39,11 +41,16 @@ struct bench_load_config {
 
 struct bench_slot;
 
+struct bench_latency {
+	uint64_t commands;
+	uint32_t p50, p90, p99, p999, max; /* ns */
+};
+
 struct bench_result {
 	enum bench_workload workload;
 	uint64_t commands, pages, pages_in, pages_out;
 	uint64_t ns;
-	uint32_t p50, p90, p99, p999, max; /* ns */
+	struct bench_latency all, in, out; /* out: FREEs too */
 	uint64_t errors;     /* commands that did not end OK */
 	uint64_t mismatches; /* pages that came back wrong */
 	uint64_t late;       /* buffers written while they were nobody's */
@@ -58,7 +65,7 @@ struct bench_load {
 	struct bench_slot *slot[2]; /* by class and cid */
 	uint32_t writes;    /* so far: the version of the next one */
 	uint64_t cursor, random, checked;
-	uint32_t *sample;   /* latencies of the phase, ns; the last ones when there are too many */
+	uint32_t *sample;   /* latencies of the phase (samples.h); the last ones when there are too many */
 	uint64_t samples;
 	/* Of the phase under way: */
 	struct bench_result result;

@@ -25,7 +25,8 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "workloads", .type = RMNIC_CONF_STRING, .offset = AT(workloads),
 	  .def = "fill,in-rand,verify", .metavar = "NAME,...",
 	  .help = "one after the other: fill and verify (all pages once, in order), out-seq, out-rand, "
-		  "in-seq, in-rand, mix, free" },
+		  "in-seq, in-rand, mix (random, both ways), both (random page-ins beside random page-outs), "
+		  "free" },
 	{ .name = "working-set", .type = RMNIC_CONF_SIZE, .offset = AT(working_set), .min = 64 * KIB,
 	  .max = 1024 * GIB, .def = "64M", .metavar = "SIZE", .help = "pages that are used" },
 	{ .name = "capacity", .type = RMNIC_CONF_SIZE, .offset = AT(capacity), .min = 0,
@@ -40,7 +41,9 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "until-signal", .type = RMNIC_CONF_BOOL, .offset = AT(until_signal),
 	  .help = "each workload but fill and verify runs until SIGUSR1 (the next one) or SIGINT (the end)" },
 	{ .name = "queue-depth", .type = RMNIC_CONF_UINT, .offset = AT(queue_depth), .min = 1, .max = 1024,
-	  .def = "1", .help = "commands in flight" },
+	  .def = "1", .help = "commands in flight; page-outs, of both" },
+	{ .name = "in-depth", .type = RMNIC_CONF_UINT, .offset = AT(in_depth), .min = 1, .max = 1024,
+	  .def = "1", .help = "page-ins in flight, of both" },
 	{ .name = "batch", .type = RMNIC_CONF_UINT, .offset = AT(batch), .min = 1, .max = 1024,
 	  .def = "1", .help = "commands that are published together" },
 	{ .name = "cluster", .type = RMNIC_CONF_UINT, .offset = AT(cluster), .min = 1,
@@ -114,7 +117,7 @@ int bench_options_phases(const struct bench_options *o, enum bench_workload phas
 
 		if (workload < 0)
 			return rmnic_error_set(err, "--workloads: no workload '%.*s' (fill, verify, out-seq, "
-					       "out-rand, in-seq, in-rand, mix, free)", (int)len, name);
+					       "out-rand, in-seq, in-rand, mix, both, free)", (int)len, name);
 		if (n == BENCH_MAX_PHASES)
 			return rmnic_error_set(err, "--workloads: at most %d", BENCH_MAX_PHASES);
 		phase[n++] = (enum bench_workload)workload;
@@ -135,10 +138,11 @@ int bench_options_check(const struct bench_options *o, struct rmnic_error *err)
 		return rmnic_error_set(err, "--slab-size: %llu is no power of two",
 				       (unsigned long long)o->slab_size);
 	/* A command needs a block that no other is at work on (CMD-1). */
-	if (load.pages / load.cluster < 2 * o->queue_depth)
+	if (load.pages / load.cluster < 2 * (o->queue_depth + o->in_depth))
 		return rmnic_error_set(err, "--working-set: %llu commands of %llu pages at a time need %llu KiB at "
-				       "least", (unsigned long long)o->queue_depth, (unsigned long long)o->cluster,
-				       8ull * o->queue_depth * o->cluster);
+				       "least", (unsigned long long)(o->queue_depth + o->in_depth),
+				       (unsigned long long)o->cluster,
+				       8ull * (o->queue_depth + o->in_depth) * o->cluster);
 	if (bench_load_memory(&load) > 4 * GIB)
 		return rmnic_error_set(err, "--queue-depth %llu with --cluster %llu needs %llu MiB of buffers: "
 				       "choose less", (unsigned long long)o->queue_depth,
@@ -162,6 +166,7 @@ struct bench_load_config bench_options_load(const struct bench_options *o, const
 		.pages = pages - pages % o->cluster,
 		.cluster = (uint32_t)o->cluster,
 		.queue_depth = (uint32_t)o->queue_depth,
+		.in_depth = (uint32_t)o->in_depth,
 		.batch = (uint32_t)o->batch,
 		.reads = (uint32_t)o->reads,
 		.lists = o->lists,

@@ -32,17 +32,31 @@ static json_t *us(uint32_t ns)
 	return json_real(ns / 1000.0);
 }
 
+static json_t *latency_json(const struct bench_latency *l)
+{
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "commands", (json_int_t)l->commands, "p50",
+			 us(l->p50), "p90", us(l->p90), "p99", us(l->p99), "p999", us(l->p999), "max",
+			 us(l->max));
+}
+
 static json_t *phase_json(const struct bench_result *r, double rate)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:{s:o, s:o, s:o, s:o, s:o}, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:I, s:I, s:I}",
 			 "workload", bench_workload_names[r->workload],
 			 "commands", (json_int_t)r->commands, "pages", (json_int_t)r->pages,
 			 "pages_out", (json_int_t)r->pages_out, "pages_in", (json_int_t)r->pages_in,
-			 "seconds", r->ns / 1e9, "pages_per_s", rate,
-			 "latency_us", "p50", us(r->p50), "p90", us(r->p90), "p99", us(r->p99),
-			 "p999", us(r->p999), "max", us(r->max),
+			 "seconds", r->ns / 1e9, "pages_per_s", rate, "latency_us",
+			 latency_json(&r->all), "page_in_us", latency_json(&r->in), "page_out_us",
+			 latency_json(&r->out),
 			 "errors", (json_int_t)r->errors, "mismatches", (json_int_t)r->mismatches,
 			 "late_writes", (json_int_t)r->late);
+}
+
+static void row(const char *name, const struct bench_latency *l, double pages_per_s)
+{
+	printf("%-9s %10llu %12.0f %10.1f %9.1f %9.1f %9.1f %9.1f %10.1f\n", name,
+	       (unsigned long long)l->commands, pages_per_s, pages_per_s / 256, l->p50 / 1e3,
+	       l->p90 / 1e3, l->p99 / 1e3, l->p999 / 1e3, l->max / 1e3);
 }
 
 void bench_report_add(struct bench_report *report, const struct bench_result *r)
@@ -58,9 +72,11 @@ void bench_report_add(struct bench_report *report, const struct bench_result *r)
 		json_array_append_new(report->phases, phase_json(r, rate));
 		return;
 	}
-	printf("%-9s %10llu %12.0f %10.1f %9.1f %9.1f %9.1f %9.1f %10.1f\n",
-	       bench_workload_names[r->workload], (unsigned long long)r->commands, rate, rate / 256,
-	       r->p50 / 1e3, r->p90 / 1e3, r->p99 / 1e3, r->p999 / 1e3, r->max / 1e3);
+	row(bench_workload_names[r->workload], &r->all, rate);
+	if (r->in.commands && r->out.commands) {
+		row("  in", &r->in, r->pages_in / (r->ns / 1e9));
+		row("  out", &r->out, r->pages_out / (r->ns / 1e9));
+	}
 	fflush(stdout);
 }
 

@@ -26,26 +26,59 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The smallest sample that a share of them, in thousandths, does not exceed. */
-static uint32_t at(const uint32_t *sorted, uint64_t n, uint64_t permille)
-{
-	uint64_t rank = (n * permille + 999) / 1000;
+enum { ALL = -1, OUT, IN };
 
-	return sorted[rank ? rank - 1 : 0];
+static bool of_class(uint32_t sample, int class)
+{
+	return class == ALL || (int)(sample & 1) == class;
+}
+
+static void max_add(struct bench_latency *latency, uint32_t ns)
+{
+	latency->commands++;
+	if (ns > latency->max)
+		latency->max = ns;
+}
+
+void bench_samples_add(struct bench_load *load, uint64_t ns, bool in)
+{
+	struct bench_result *r = &load->result;
+	uint32_t sample = bench_sample(ns, in);
+
+	load->sample[load->samples++ % BENCH_SAMPLES] = sample;
+	/* The slowest one counts also when its sample does not last. */
+	max_add(&r->all, sample & ~1u);
+	max_add(in ? &r->in : &r->out, sample & ~1u);
+}
+
+/* Percentiles: the smallest sample of the class that a share of them, in thousandths, does not exceed. */
+static void summary(const uint32_t *sorted, uint64_t n, int class, struct bench_latency *latency)
+{
+	const struct {
+		uint64_t permille;
+		uint32_t *to;
+	} wanted[] = { { 500, &latency->p50 }, { 900, &latency->p90 }, { 990, &latency->p99 },
+		       { 999, &latency->p999 } };
+	uint64_t all = 0;
+	uint64_t seen = 0;
+	unsigned int w = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		all += of_class(sorted[i], class);
+	for (uint64_t i = 0; i < n && w < 4; i++) {
+		seen += of_class(sorted[i], class);
+		while (w < 4 && seen && seen >= (all * wanted[w].permille + 999) / 1000)
+			*wanted[w++].to = sorted[i] & ~1u;
+	}
 }
 
 void bench_samples_summary(struct bench_load *load)
 {
 	struct bench_result *r = &load->result;
-	uint32_t *sample = load->sample;
 	uint64_t n = load->samples < BENCH_SAMPLES ? load->samples : BENCH_SAMPLES;
 
-	if (!n)
-		return;
-	qsort(sample, n, sizeof(*sample), by_value);
-	r->p50 = at(sample, n, 500);
-	r->p90 = at(sample, n, 900);
-	r->p99 = at(sample, n, 990);
-	r->p999 = at(sample, n, 999);
-	r->max = sample[n - 1];
+	qsort(load->sample, n, sizeof(*load->sample), by_value);
+	summary(load->sample, n, ALL, &r->all);
+	summary(load->sample, n, IN, &r->in);
+	summary(load->sample, n, OUT, &r->out);
 }

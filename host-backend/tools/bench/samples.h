@@ -15,9 +15,13 @@ void bench_samples_destroy(uint32_t *sample);
 /* Sorts those of the last phase and sets its result's percentiles. */
 void bench_samples_summary(struct bench_load *load);
 
-static inline uint32_t bench_sample(uint64_t ns)
+/* The lowest bit says which way, so that what is sorted together can be told apart. */
+static inline uint32_t bench_sample(uint64_t ns, bool in)
 {
-	return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+	return (uint32_t)(ns > UINT32_MAX ? UINT32_MAX & ~1u : ns & ~1ull) | in;
 }
+
+/* Keeps the latency of one command. */
+void bench_samples_add(struct bench_load *load, uint64_t ns, bool in);
 
 #endif /* RMNIC_BENCH_SAMPLES_H */
