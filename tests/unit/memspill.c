@@ -113,7 +113,7 @@ static bool mem_submit(void *arg, struct rmnic_spill_io *io)
 	for (uint32_t i = 0; i < m->nios; i++)
 		if (io->write && m->io[i]->write && m->io[i]->place == io->place)
 			wrong(m, "a place is written twice at a time");
-	if (m->nios == MEMSPILL_IOS || chance(m, m->wait_permille))
+	if (m->nios == MEMSPILL_IOS || (m->nios && chance(m, m->wait_permille)))
 		return false;
 	m->reads += !io->write;
 	m->writes += io->write;

@@ -24,7 +24,7 @@ struct memspill {
 
 	/* Faults; 0: none. */
 	uint32_t short_permille; /* reads and writes that end before they are whole */
-	uint32_t wait_permille;  /* hold() that says WAIT, and submit() that says no */
+	uint32_t wait_permille;  /* hold() that says WAIT, submit() that says too many */
 	bool stuck;              /* nothing ends */
 
 	/* What was done, and what must not be. */
