@@ -47,7 +47,7 @@ static void resize_server(struct sim *s, unsigned int i, uint64_t pages)
 	c->pages = NULL;
 	c->npages = (uint32_t)pages;
 	c->domain = sim_one_of(s, 2) ? 1 + (uint32_t)sim_below(s, 4) : 0;
-	c->scrub_rate = sim_one_of(s, 2) ? 200 + (uint32_t)sim_below(s, 20000) : 0;
+	c->scrub_rate = sim_one_of(s, 2) ? 50 + (uint32_t)sim_below(s, 1000) : 0;
 	cluster_server_start(&s->w, i);
 }
 
@@ -64,14 +64,14 @@ static void draw_servers(struct sim *s, unsigned int n, uint32_t replicas, uint6
 
 static void draw_store(struct sim *s)
 {
-	static const uint32_t rates[] = { 0, 500, 5000, 100000 };
+	static const uint32_t rates[] = { 0, 500, 2000, 20000 };
 	struct rmnic_remote_config *c = &s->w.cfg;
 
 	c->timeout_ns = sim_one_of(s, 4) ? (50 + sim_below(s, 500)) * MS : 20 * SECOND;
 	c->drop_ns = sim_one_of(s, 2) ? (2 + sim_below(s, 200)) * MS : 0;
 	c->away_ns = sim_one_of(s, 8) ? 0 : sim_below(s, 1000) * MS + 1;
 	c->repair_rate = rates[sim_below(s, 4)];
-	c->scrub_rate = rates[1 + sim_below(s, 3)];
+	c->scrub_rate = 50 + (uint32_t)sim_below(s, 1000);
 	c->hedge_permille = sim_one_of(s, 2) ? 1 + (uint32_t)sim_below(s, 500) : 0;
 	c->rx_budget = (uint32_t)(2 + sim_below(s, 62)) * RMNIC_PAGE_SIZE;
 	c->max_ops = s->depth * 3 + (uint32_t)sim_below(s, 64);
