@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A backend whose state block is gone, and servers that have the device's pages (STATE-30). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/le.h"
+#include "remote_rig.h"
+#include "rmnic/device.h"
+
+#define PAGES 256u
+#define SLABS (PAGES / CLUSTER_SLAB)
+
+static int tear_down(void **state)
+{
+	(void)state;
+	cluster_fini(&rw);
+	return 0;
+}
+
+/* Every third page repeats a word, every seventh was freed again, the last slab was never used. */
+static bool is_filled(uint64_t rpn)
+{
+	return rpn % 3 == 0;
+}
+
+static bool is_freed(uint64_t rpn)
+{
+	return rpn % 7 == 0;
+}
+
+static uint16_t out(uint64_t rpn, uint64_t content)
+{
+	if (!is_filled(rpn))
+		return remote_out(rpn, content);
+	for (int i = 0; i < 512; i++)
+		remote_buf[i] = content << 32 | content;
+	return cluster_out(&rw, rpn, remote_buf);
+}
+
+static bool holds(uint64_t rpn, uint64_t content)
+{
+	if (!is_filled(rpn))
+		return remote_holds(rpn, content);
+	memset(remote_buf, 0xee, sizeof(remote_buf));
+	return cluster_in(&rw, rpn, remote_buf) == RMNIC_SC_OK &&
+	       remote_buf[0] == (content << 32 | content) && remote_buf[511] == remote_buf[0];
+}
+
+static void write_all(uint64_t content)
+{
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
+		assert_int_equal(out(rpn, content + rpn), RMNIC_SC_OK);
+}
+
+static void fill(void)
+{
+	write_all(1000);
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn += 7)
+		assert_int_equal(rw.store->ops->free(rw.store, rpn, 1), RMNIC_SC_OK);
+	cluster_run(&rw, 200 * MS); /* the members are told */
+}
+
+static void up(unsigned int servers, uint32_t replicas)
+{
+	remote_up(servers, PAGES, replicas);
+	fill();
+}
+
+static void check_all(uint64_t content)
+{
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
+		assert_true(is_freed(rpn) ? remote_zeros(rpn) : holds(rpn, content + rpn));
+	assert_true(remote_zeros(PAGES - 1));
+}
+
+/* The state block is lost with the backend. */
+static void forget(void)
+{
+	struct rmnic_state_shape shape = {
+		.pages = PAGES, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 64, .epoch = 1,
+	};
+
+	cluster_stop(&rw);
+	memset(shape.uuid, 0xd0, 16);
+	memset(rw.state, 0, rw.state_size);
+	rmnic_state_format(rw.state, &shape);
+	rw.cfg.recover = true;
+}
+
+static void recover(void)
+{
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 20000 * MS));
+}
+
+static uint64_t waiting(void)
+{
+	struct rmnic_remote_progress p;
+
+	rmnic_store_remote_progress(rw.store, &p);
+	return p.waiting;
+}
+
+static bool is_over(void)
+{
+	return !rmnic_le32_get(remote_block().hdr->recovering);
+}
+
+static void wait_until_over(void)
+{
+	for (int i = 0; i < 1000 && !is_over(); i++)
+		cluster_run(&rw, 50 * MS);
+	assert_true(is_over());
+	assert_int_equal(waiting(), 0);
+}
+
+/* STATE-30 */
+static void recover__all_members(void **state)
+{
+	uint64_t highest = 0;
+
+	(void)state;
+	up(3, 2);
+	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+		if (remote_word(rpn) >> RMNIC_STATE_PAGE_VERSION_SHIFT > highest)
+			highest = remote_word(rpn) >> RMNIC_STATE_PAGE_VERSION_SHIFT;
+	forget();
+	recover();
+	assert_true(is_over());
+	assert_true(rmnic_le64_get(remote_block().hdr->next_version) > highest);
+	check_all(1000);
+	for (uint64_t rpn = 0; rpn < PAGES; rpn++) {
+		uint32_t kind = (uint32_t)remote_word(rpn) & RMNIC_STATE_PAGE_KIND;
+
+		assert_int_equal(kind, rpn >= PAGES - CLUSTER_SLAB ? RMNIC_STATE_PAGE_NEVER :
+				       is_freed(rpn) ? RMNIC_STATE_PAGE_FREED :
+						       RMNIC_STATE_PAGE_HELD);
+	}
+	write_all(2000);
+	cluster_run(&rw, 2000 * MS);
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
+	/* From here on it is a block like any other. */
+	cluster_stop(&rw);
+	recover();
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
+		assert_true(holds(rpn, 2000 + rpn));
+}
+
+/* STATE-30: whoever is missing may know better; nothing is read, written or released meanwhile. */
+static void recover__a_member_is_missing(void **state)
+{
+	unsigned int slabs = 0;
+
+	(void)state;
+	up(2, 2);
+	forget();
+	cluster_server_stop(&rw, 1, true);
+	recover();
+	assert_int_equal(waiting(), SLABS);
+	assert_false(is_over());
+	rw.cfg.timeout_ns = 100 * MS;
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
+	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_UNREACHABLE);
+	assert_int_equal(remote_out(1, 1), RMNIC_SC_BUSY);
+	/* What the guest gives back meanwhile stays given back. */
+	assert_int_equal(rw.store->ops->free(rw.store, 10, 1), RMNIC_SC_OK);
+	cluster_run(&rw, 5000 * MS);
+	for (uint64_t slab = 0; slab < SLABS; slab++)
+		slabs += remote_slab(0, slab * CLUSTER_SLAB) != NULL;
+	assert_int_equal(slabs, SLABS);
+	assert_false(is_over());
+	cluster_server_start(&rw, 1);
+	wait_until_over();
+	assert_true(remote_zeros(10));
+	cluster_run(&rw, 500 * MS);
+	assert_true(rmnic_mem_page(remote_slab(1, 10), 10)->vstate & RMNIC_RMP_PAGE_TOMBSTONE);
+	assert_int_equal(out(10, 1010), RMNIC_SC_OK);
+	check_all(1000);
+}
+
+/* RULES A6: a server that came back empty proves nothing about what it had. */
+static void recover__a_member_is_empty(void **state)
+{
+	(void)state;
+	up(2, 2);
+	forget();
+	cluster_server_stop(&rw, 1, false);
+	cluster_server_start(&rw, 1);
+	recover();
+	cluster_run(&rw, 5000 * MS);
+	assert_int_equal(waiting(), SLABS);
+	for (uint64_t slab = 0; slab < SLABS; slab++)
+		assert_true(rmnic_store_remote_force(rw.store, slab));
+	wait_until_over();
+	check_all(1000);
+	assert_false(rmnic_store_remote_force(rw.store, 0));
+	assert_false(rmnic_store_remote_force(rw.store, SLABS));
+	assert_int_equal(remote_out(1, 5), RMNIC_SC_OK);
+}
+
+/* The operator's decision, slab by slab; what was not decided goes on waiting. */
+static void recover__forced(void **state)
+{
+	(void)state;
+	up(2, 2);
+	forget();
+	cluster_server_stop(&rw, 1, true);
+	recover();
+	assert_true(rmnic_store_remote_force(rw.store, 1));
+	cluster_run(&rw, 2000 * MS);
+	assert_int_equal(waiting(), SLABS - 1);
+	assert_true(holds(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2));
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
+	assert_int_equal(out(CLUSTER_SLAB + 2, 7), RMNIC_SC_OK);
+	/* Its other member returns: what it has is not asked for any more (RULES A8). */
+	cluster_server_start(&rw, 1);
+	wait_until_over();
+	assert_true(holds(CLUSTER_SLAB + 2, 7));
+	assert_int_equal(out(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2), RMNIC_SC_OK);
+	check_all(1000);
+}
+
+/* With one replica, and its server emptied, nobody knows anything: errors, not zeros (STATE-4). */
+static void recover__nobody_has_it(void **state)
+{
+	(void)state;
+	up(1, 1);
+	forget();
+	cluster_server_stop(&rw, 0, false);
+	cluster_server_start(&rw, 0);
+	recover();
+	assert_true(is_over());
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_LOST);
+	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_LOST);
+	assert_int_equal(remote_out(1, 9), RMNIC_SC_OK);
+	assert_true(remote_holds(1, 9));
+}
+
+/* A slab that only a missing server may have waits, too; forced, it is lost. */
+static void recover__nobody_here_has_it(void **state)
+{
+	uint64_t slab;
+
+	(void)state;
+	/* Each has room for one half. */
+	cluster_init(&rw, 1, 2, PAGES / 2 + 32, PAGES, 1);
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 1000 * MS));
+	fill();
+	forget();
+	cluster_server_stop(&rw, 1, true);
+	recover();
+	assert_int_equal(waiting(), SLABS / 2);
+	for (slab = 0; remote_slab(0, slab * CLUSTER_SLAB); slab++)
+		;
+	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 1, remote_buf),
+			 RMNIC_SC_UNREACHABLE);
+	assert_true(rmnic_store_remote_force(rw.store, slab));
+	cluster_run(&rw, 2000 * MS);
+	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 1, remote_buf), RMNIC_SC_LOST);
+	/* There is room for it only when what its server has left of it is released. */
+	cluster_server_start(&rw, 1);
+	wait_until_over();
+	cluster_run(&rw, 5000 * MS);
+	assert_int_equal(remote_out(slab * CLUSTER_SLAB + 1, 3), RMNIC_SC_OK);
+	assert_true(remote_holds(slab * CLUSTER_SLAB + 1, 3));
+	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 2, remote_buf), RMNIC_SC_LOST);
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
+		if (rpn / CLUSTER_SLAB != slab && !is_freed(rpn))
+			assert_true(holds(rpn, 1000 + rpn));
+}
+
+static void cut(unsigned int server, bool off)
+{
+	rw.net.cut[rw.backend][rw.servers[server].end] = off;
+	rw.net.cut[rw.servers[server].end][rw.backend] = off;
+}
+
+/* The next write drops the server, and is acknowledged by the others. */
+static void leave_behind(unsigned int server)
+{
+	cut(server, true);
+	write_all(3000);
+	forget();
+	cut(server, false);
+}
+
+static void check_new(void)
+{
+	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
+		assert_true(holds(rpn, 3000 + rpn));
+}
+
+/* RULES A8: what a member got that was dropped is not looked at, however new it is. */
+static void recover__orphans_on_a_member_that_was_dropped(void **state)
+{
+	struct rmnic_mem_slab *s;
+
+	(void)state;
+	up(2, 2);
+	cut(1, true);
+	write_all(3000);
+	s = remote_slab(1, 0);
+	for (uint64_t rpn = 0; rpn < CLUSTER_SLAB; rpn++)
+		assert_int_equal(rmnic_mem_write(rw.servers[1].store, s, rpn, 1 << 20,
+						 RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
+	forget();
+	cut(1, false);
+	recover();
+	wait_until_over();
+	check_new();
+	assert_true(rmnic_le64_get(remote_block().hdr->next_version) > 1 << 20);
+}
+
+/* RULES A6: the one that is here was left behind, and does not know it. */
+static void recover__the_missing_one_knows_better(void **state)
+{
+	for (unsigned int stale = 0; stale < 2; stale++) {
+		if (stale)
+			tear_down(state);
+		up(2, 2);
+		leave_behind(stale);
+		cluster_server_stop(&rw, !stale, true);
+		recover();
+		cluster_run(&rw, 3000 * MS);
+		assert_int_equal(waiting(), SLABS);
+		cluster_server_start(&rw, !stale);
+		wait_until_over();
+		check_new();
+	}
+}
+
+/* A page-out, or a FREE, that one member was told of and the other not. */
+static void recover__in_flight(void **state)
+{
+	(void)state;
+	up(2, 2);
+	assert_int_equal(rmnic_mem_write(rw.servers[0].store, remote_slab(0, 1), 1, 1 << 20,
+					 RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
+	assert_int_equal(rmnic_mem_write(rw.servers[1].store, remote_slab(1, PAGES - 1), PAGES - 1,
+					 1 << 20, RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
+	rmnic_mem_free(rw.servers[1].store, remote_slab(1, 2), 2, 1, 1 << 20);
+	forget();
+	recover();
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_true(remote_zeros(2));
+	cluster_run(&rw, 500 * MS);
+	assert_false(remote_word(2) & RMNIC_STATE_PAGE_TELL);
+	assert_true(rmnic_mem_page(remote_slab(0, 2), 2)->vstate & RMNIC_RMP_PAGE_TOMBSTONE);
+	assert_int_equal(out(1, 1001), RMNIC_SC_OK);
+	assert_int_equal(out(2, 1002), RMNIC_SC_OK);
+	assert_int_equal(cluster_out(&rw, PAGES - 1, memset(remote_buf, 0, 4096)), RMNIC_SC_OK);
+	check_all(1000);
+}
+
+/* The backend that recovers dies as well: its successor goes on, and takes nothing for an orphan. */
+static void recover__dies_half_way(void **state)
+{
+	unsigned int deaths = 0;
+
+	(void)state;
+	up(2, 2);
+	forget();
+	for (unsigned int steps = 1; deaths < 100; steps++) {
+		assert_true(cluster_start(&rw));
+		rw.cfg.recover = false;
+		for (unsigned int i = 0; i < steps; i++)
+			cluster_step(&rw, rw.net.now + 10 * MS);
+		if (is_over())
+			break;
+		cluster_stop(&rw);
+		deaths++;
+	}
+	assert_true(deaths > 15);
+	assert_true(cluster_ready(&rw, 20000 * MS));
+	assert_true(is_over());
+	check_all(1000);
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
+}
+
+/* A block with rows is the truth, whatever was asked for. */
+static void recover__not_with_rows(void **state)
+{
+	(void)state;
+	up(2, 2);
+	cluster_stop(&rw);
+	rw.cfg.recover = true;
+	cluster_server_stop(&rw, 1, true);
+	assert_true(cluster_start(&rw));
+	assert_true(is_over());
+	assert_int_equal(waiting(), 0);
+	cluster_server_start(&rw, 1);
+	assert_true(cluster_ready(&rw, 20000 * MS));
+	check_all(1000);
+}
+
+static void recover__allocation_fails(void **state)
+{
+	int before;
+
+	(void)state;
+	up(1, 1);
+	forget();
+	before = rw.net.allocations;
+	for (unsigned int n = 1;; n++) {
+		rw.net.fail_alloc = n;
+		if (cluster_start(&rw))
+			break;
+		assert_int_equal(rw.net.allocations, before);
+		assert_non_null(rw.why);
+	}
+	rw.net.fail_alloc = 0;
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(recover__all_members),
+		TEST(recover__a_member_is_missing),
+		TEST(recover__a_member_is_empty),
+		TEST(recover__forced),
+		TEST(recover__nobody_has_it),
+		TEST(recover__nobody_here_has_it),
+		TEST(recover__orphans_on_a_member_that_was_dropped),
+		TEST(recover__the_missing_one_knows_better),
+		TEST(recover__in_flight),
+		TEST(recover__dies_half_way),
+		TEST(recover__not_with_rows),
+		TEST(recover__allocation_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
