@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <libconfig.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,21 @@ static const char *scalar_text(const struct rmnic_conf_setting *s,
 	return NULL;
 }
 
+/* Of the file that the entry stands in; those with numbers are few and small. */
+static int numbers_check(const config_setting_t *entry, const char *path, struct rmnic_error *err)
+{
+	const char *file = config_setting_source_file(entry), *slash = strrchr(path, '/');
+	char beside[PATH_MAX];
+
+	if (!file)
+		return rmnic_conf_numbers_check(path, path, err);
+	/* An @include's name is as it was written there: see include_dir_set(). */
+	if (*file == '/' || !slash || strcmp(file, path) == 0)
+		return rmnic_conf_numbers_check(file, file, err);
+	snprintf(beside, sizeof(beside), "%.*s/%s", (int)(slash - path), path, file);
+	return rmnic_conf_numbers_check(beside, file, err);
+}
+
 static int scalar_read(const struct rmnic_conf_setting *s, const config_setting_t *entry,
 		       const char *path, void *values, struct rmnic_error *err)
 {
@@ -74,6 +90,8 @@ static int scalar_read(const struct rmnic_conf_setting *s, const config_setting_
 	const char *text = scalar_text(s, entry, buf);
 	struct rmnic_conf_where where = { place(entry, path, prefix), rmnic_conf_key(s, key) };
 
+	if (text && s->type == RMNIC_CONF_UINT && numbers_check(entry, path, err))
+		return -1;
 	if (!text)
 		return rmnic_error_set(err, "%s%s must be %s", where.prefix, where.name,
 				       type_wanted(s->type));

@@ -43,6 +43,8 @@ const char *rmnic_conf_key(const struct rmnic_conf_setting *setting,
 int rmnic_conf_file_read(const struct rmnic_conf_table *table, const char *path,
 			 const struct rmnic_conf_setting *only, void *values,
 			 struct rmnic_error *err);
+/* -1, err: a number in the file is larger than libconfig reads. name: of the file, for err. */
+int rmnic_conf_numbers_check(const char *path, const char *name, struct rmnic_error *err);
 void rmnic_conf_help(const struct rmnic_conf_program *program);
 
 #endif /* RMNIC_COMMON_CONF_INTERNAL_H */

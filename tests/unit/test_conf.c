@@ -130,9 +130,9 @@ static void rmnic_conf_parse__wrong_arguments(void **state)
 		{ "--server 0.0.0.0", "--server 0.0.0.0: address '0.0.0.0' is not an IPv4 address "
 				      "(such as 10.0.0.1 or 10.0.0.1:7611)" },
 		{ "--server 10.0.0.1,labels=x",
-		  "--server 10.0.0.1,labels=x: unknown part 'labels=x' (known: label= uuid=)" },
+		  "--server 10.0.0.1,labels=x: unknown part 'labels=x' (known: label= domain= uuid=)" },
 		{ "--server 10.0.0.1,label", "--server 10.0.0.1,label: unknown part 'label' (known: "
-					     "label= uuid=)" },
+					     "label= domain= uuid=)" },
 		{ "--port eth0,mtu=100", "--port eth0,mtu=100: mtu 100 is out of range (1280-65535)" },
 		{ "--port eth0,address=10.0.0.1", "--port eth0,address=10.0.0.1: address '10.0.0.1' is not an "
 						  "address with its prefix's length (such as 10.0.0.1/24)" },
@@ -218,7 +218,7 @@ static void rmnic_conf_item_parse__a_server(void **state)
 	rmnic_conf_free(&rmnic_conf_server_table, &server);
 	assert_int_equal(rmnic_conf_item_parse(&rmnic_conf_server_table, "10.1.2.3,label=x,y",
 					       &server, &err), -1);
-	assert_string_equal(err.text, "unknown part 'y' (known: label= uuid=)");
+	assert_string_equal(err.text, "unknown part 'y' (known: label= domain= uuid=)");
 }
 
 static void stdout_of(const char *line, char *buf, size_t len);
@@ -269,7 +269,7 @@ static void rmnic_conf_help__every_setting_with_its_range(void **state)
 	assert_non_null(strstr(text, "--udp-port N            the first UDP port (1-65535, default 7700)"));
 	assert_non_null(strstr(text, "(1M-1T, default 4G; a reload changes it)"));
 	assert_non_null(strstr(text, "--poll adaptive|busy|block\n"));
-	assert_non_null(strstr(text, "servers = ( \"ADDRESS[:PORT][,label=TEXT][,uuid=UUID]\", ... );"));
+	assert_non_null(strstr(text, "servers = ( \"ADDRESS[:PORT][,label=TEXT][,domain=TEXT][,uuid=UUID]\", ... );"));
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
 		assert_true(strcspn(line, "\n") <= 100);
 	stdout_of("--version", text, sizeof(text));
@@ -288,7 +288,7 @@ static void rmnic_conf_json__all_settings(void **state)
 	assert_string_equal(text,
 			    "{\"no_huge\":false,\"udp_port\":7700,\"memory\":4294967296,\"socket\":null,"
 			    "\"poll\":\"busy\",\"cpus\":null,\"uuid\":null,\"ports\":[],\"servers\":[{"
-			    "\"address\":\"10.0.0.2:7700\",\"label\":\"a\",\"uuid\":null}],"
+			    "\"address\":\"10.0.0.2:7700\",\"label\":\"a\",\"domain\":null,\"uuid\":null}],"
 			    "\"servers_file\":null}");
 	json_decref(json);
 	free(text);

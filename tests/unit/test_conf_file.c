@@ -108,6 +108,33 @@ static void rmnic_conf_file_read__wrong_values(void **state)
 		refused(cases[i][0], cases[i][1]);
 }
 
+/* libconfig reads each of these as a number that would do. */
+static void rmnic_conf_numbers_check__low_half(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "udp_port = 4294967301;", "@c:1: udp_port 4294967301 is out of range" },
+		{ "\nudp_port\n= // 1\n 4294967301;", "@c:4: udp_port 4294967301 is out of range" },
+		{ "udp_port = -4294967291;", "@c:1: udp_port 4294967291 is out of range" },
+		{ "udp_port = 0x100000005;", "@c:1: udp_port 0x100000005 is out of range" },
+		{ "udp_port = 99999999999999999999;",
+		  "@c:1: udp_port 99999999999999999999 is out of range" },
+		{ "udp_port = 7; ports = ( { device = \"a\"; mtu = 4294968796; } );",
+		  "@c:1: mtu 4294968796 is out of range" },
+		{ "/* 1 ** 2 */ udp_port = 4294967301;", "@c:1: udp_port 4294967301 is out of range" },
+		/* Of 64 bits for libconfig as well: it is the setting's range that says no. */
+		{ "udp_port = 4294967301L;", "@c:1: udp_port 4294967301 is out of range (1-65535)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		refused(cases[i][0], cases[i][1]);
+	parsed("# 4294967301\n// 4294967301\n/* 4294967301\n **/ udp_port = 7;\n"
+	       "socket = \"4294967301 \\\" 4294967301\";");
+	assert_int_equal(values.udp_port, 7);
+	scratch_write(&scratch, "more.conf", "\nudp_port = 4294967301;\n");
+	refused("@include \"more.conf\"\n", "more.conf:2: udp_port 4294967301 is out of range");
+}
+
 static void rmnic_conf_file_read__include_beside_the_file(void **state)
 {
 	(void)state;
@@ -131,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rmnic_conf_file_read__every_type),
 		TEST(rmnic_conf_file_read__wrong_values),
+		TEST(rmnic_conf_numbers_check__low_half),
 		TEST(rmnic_conf_file_read__include_beside_the_file),
 	};
 

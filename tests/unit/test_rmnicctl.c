@@ -101,9 +101,11 @@ static void ctl_slabs_print__of_either_daemon(void **state)
 {
 	(void)state;
 	prints("slabs",
-	       "[{\"device\":\"d\",\"slab\":7,\"view\":2,\"members\":[{\"server\":\"10.0.0.1:7611\","
-	       "\"handle\":5},{\"server\":\"10.0.0.2:7611\",\"handle\":6}]}]",
-	       "DEVICE  SLAB  VIEW  MEMBERS\nd          7     2  10.0.0.1:7611 10.0.0.2:7611\n");
+	       "[{\"device\":\"d\",\"slab\":7,\"view\":2,\"members\":[{\"server\":\"u1\","
+	       "\"address\":\"10.0.0.1:7611\",\"state\":\"whole\"},{\"server\":\"u2\",\"address\":\"\","
+	       "\"state\":\"away\"}],\"spill\":true,\"missing\":[\"u2\",\"u3\"]}]",
+	       "DEVICE  SLAB  VIEW  SPILL  WAITING-FOR  MEMBERS\n"
+	       "d          7     2  yes    u2 u3        10.0.0.1:7611 u2(away)\n");
 	prints("slabs", "[{\"device\":\"d\",\"slab\":7,\"handle\":5,\"pages\":2}]",
 	       "DEVICE  SLAB  HANDLE  STORED  RESERVED\nd          7       5      8K         -\n");
 }
@@ -149,8 +151,27 @@ static void ctl_commands__requests(void **state)
 		{ "server", { "add", "10.0.0.1:7611,label=a" }, 2,
 		  "{\"command\":\"server\",\"action\":\"add\",\"server\":\"10.0.0.1:7611,label=a\"}" },
 		{ "server", { "add", "10.0.0.1:70000" }, 2, "port 70000 is out of range (1-65534)" },
+		{ "server", { "drain", "10.0.0.1" }, 2,
+		  "{\"command\":\"server\",\"action\":\"drain\",\"server\":\"10.0.0.1\"}" },
 		{ "server", { "drop", "10.0.0.1" }, 2,
-		  "server wants: add|remove ADDRESS[:PORT][,label=TEXT][,uuid=UUID]" },
+		  "server wants: add|drain|undrain|remove ADDRESS[:PORT], and to add also [,label=TEXT]"
+		  "[,domain=TEXT][,uuid=UUID]" },
+		{ "replicas", { 0 }, 0, "{\"command\":\"replicas\"}" },
+		{ "replicas", { "auto" }, 1, "{\"command\":\"replicas\",\"replicas\":0}" },
+		{ "replicas", { "3", "u" }, 2,
+		  "{\"command\":\"replicas\",\"replicas\":3,\"device\":\"u\"}" },
+		{ "replicas", { "5" }, 1,
+		  "replicas wants 1 to 4, or auto, and perhaps a device: replicas 3 [DEVICE]" },
+		{ "repair-rate", { "500" }, 1, "{\"command\":\"repair-rate\",\"pages\":500}" },
+		{ "scrub-rate", { "0" }, 1, "scrub-rate wants pages a second (1-10000000)" },
+		{ "slab", { "force", "u", "7" }, 3,
+		  "{\"command\":\"slab\",\"action\":\"force\",\"device\":\"u\",\"slab\":7}" },
+		{ "slab", { "force", "u", "all" }, 3,
+		  "{\"command\":\"slab\",\"action\":\"force\",\"device\":\"u\",\"slab\":\"all\"}" },
+		{ "slab", { "force", "u" }, 2, "slab wants: force DEVICE SLAB, or force DEVICE all" },
+		{ "device", { "recover", "u" }, 2,
+		  "{\"command\":\"device\",\"action\":\"recover\",\"device\":\"u\"}" },
+		{ "device", { "recover" }, 1, "device wants: recover UUID, or cancel UUID" },
 		{ "log-level", { "debug" }, 1, "{\"command\":\"log-level\",\"level\":\"debug\"}" },
 	};
 
