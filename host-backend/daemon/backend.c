@@ -150,6 +150,7 @@ int rmnic_backend_open(struct rmnic_backend *b, const struct rmnic_config *confi
 	rmnic_tuning_read(config, &b->configured);
 	b->tuning = b->configured;
 	if (config_check(config, err) || token_read(b, err) ||
+	    rmnic_spill_pool_open(&b->spill, config->spill_dir, config->spill_size, err) ||
 	    rmnic_backend_servers_reload(b, &config->servers, err) || eal_open(config, err))
 		return -1;
 	b->mailbox = rmnic_mailbox_create("rmnic-control", err);
@@ -173,6 +174,7 @@ void rmnic_backend_close(struct rmnic_backend *b)
 	b->mail_source = sd_event_source_disable_unref(b->mail_source);
 	rmnic_mailbox_destroy(b->mailbox);
 	b->mailbox = NULL;
+	rmnic_spill_pool_close(&b->spill);
 	rmnic_eal_stop();
 }
 

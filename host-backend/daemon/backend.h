@@ -11,6 +11,7 @@
 #include "common/conf_net.h"
 #include "daemon/config.h"
 #include "daemon/device.h"
+#include "daemon/spill.h"
 #include "daemon/worker.h"
 #include "dpdk/port.h"
 #include "engine/env.h"
@@ -51,6 +52,7 @@ struct rmnic_backend {
 	uint8_t recover[RMNIC_MAX_DEVICES][16]; /* devices to recover by hand */
 	unsigned int nrecover;
 	struct rmnic_vdev *vdevs[RMNIC_MAX_DEVICES]; /* slot: also picks the UDP ports */
+	struct rmnic_spill_pool spill;
 	uint8_t uuid[16];  /* the backend's own, of this life */
 	uint8_t token[32]; /* shown to servers (RMP-8) */
 	sd_event_source *mail_source;

@@ -65,6 +65,13 @@ static const struct rmnic_conf_setting settings[] = {
 	  .min = 1, .max = 1000, .def = "20", .metavar = "N",
 	  .help = "page-ins of 1000 that may be asked of a second server because the first is slower "
 		  "than it is as a rule" },
+	{ .name = "spill-dir", .type = RMNIC_CONF_STRING, .offset = FIELD(spill_dir),
+	  .metavar = "PATH",
+	  .help = "the last resort: a directory for files that take pages which no server can hold; "
+		  "default: none, and such pages fail" },
+	{ .name = "spill-size", .type = RMNIC_CONF_SIZE, .offset = FIELD(spill_size),
+	  .min = 1 << 20, .max = UINT64_C(1) << 46, .metavar = "SIZE",
+	  .help = "what these files may take in all; default: half of what is free there" },
 	{ .name = "udp-port", .type = RMNIC_CONF_UINT, .offset = FIELD(udp_port), .min = 1,
 	  .max = 65534, .def = "7700", .metavar = "N",
 	  .help = "first local UDP port; each device takes two" },

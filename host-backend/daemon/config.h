@@ -24,6 +24,8 @@ struct rmnic_config {
 	uint64_t drop_ms, away_ms;
 	uint64_t repair_rate, scrub_rate;
 	uint64_t hedge_permille;
+	const char *spill_dir; /* NULL: no spill files */
+	uint64_t spill_size;   /* 0: half of what is free there */
 	uint64_t udp_port;
 	uint64_t max_devices;
 	bool no_huge;

@@ -19,6 +19,7 @@
 
 #include "daemon/backend.h"
 #include "daemon/device.h"
+#include "daemon/spill.h"
 #include "engine/device.h"
 #include "engine/le.h"
 #include "engine/state_block.h"
@@ -118,6 +119,7 @@ struct rmnic_vdev {
 	struct rmnic_store *store;
 	struct rmnic_rmp_client *client;
 	struct rmnic_udp_socket *socket;
+	struct rmnic_spill *spill; /* NULL: there is no spill_dir */
 	char label[80]; /* for logs */
 
 	/* The control thread's. */
@@ -143,6 +145,7 @@ struct rmnic_vdev {
 	struct rmnic_dev *dev;
 	struct rmnic_guest_memory memory;
 	bool listening;   /* what the network brings is for the client */
+	bool leaving;     /* CLOSE came: what the spill file has under way is waited for */
 	int kick;
 	int *calls;       /* a vector's eventfd, or -1 */
 	struct rmnic_vdev_request *pending; /* one that takes its time */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "daemon/device_internal.h"
 
 /* Page-ins, and as many page-outs, with the servers at a time. */
@@ -87,6 +88,8 @@ static const char *make_store(struct rmnic_vdev *v, uint32_t rx_frames)
 		.server_empty = rmnic_vdev_news_empty,
 		.event = rmnic_vdev_event,
 		.recover = v->recover,
+		.spill = v->spill ? &rmnic_spill_file_ops : NULL,
+		.spill_arg = v->spill,
 	};
 	const char *why = NULL;
 
@@ -133,9 +136,29 @@ static bool no_slabs(const struct rmnic_vdev *v)
 	struct rmnic_state_view view;
 
 	for (uint64_t i = 0; i < v->block.nslabs; i++)
-		if (!rmnic_state_view_get(&v->block, i, &view) || view.members)
+		if (!rmnic_state_view_get(&v->block, i, &view) || view.view)
 			return false;
 	return true;
+}
+
+/* STATE-29: without the file that its pages are in it is not served: they would be taken for lost. */
+static bool open_spill(struct rmnic_vdev *v, struct rmnic_error *err)
+{
+	struct rmnic_spill_pool *pool = &v->backend->spill;
+	bool lost;
+
+	if (!pool->there) {
+		if (!v->block.hdr->spill_id)
+			return true;
+		rmnic_error_set(err, "the device has pages in a spill file, and this backend no spill_dir: "
+				"start it with the one that the last backend had");
+		return false;
+	}
+	v->spill = rmnic_spill_open(pool, &v->block, &lost, err);
+	if (v->spill && lost)
+		rmnic_log_error("%s: its spill file is not in %s: the pages in it are lost", v->label,
+				pool->dir);
+	return v->spill != NULL;
 }
 
 bool rmnic_vdev_fresh(const struct rmnic_vdev *v)
@@ -164,6 +187,8 @@ static uint16_t make(struct rmnic_vdev *v, struct rmnic_error *err)
 		rmnic_error_set(err, "the UDP ports %u and %u are in use", first, first + 1u);
 		return RMNIC_USER_S_LIMIT;
 	}
+	if (!open_spill(v, err))
+		return RMNIC_USER_S_BAD_STATE;
 	why = make_store(v, o.rx_frames);
 	if (why) {
 		rmnic_error_set(err, "%s", why);
@@ -184,6 +209,7 @@ void rmnic_vdev_free(struct rmnic_vdev *v)
 	rmnic_vdev_events_say(v);
 	rmnic_dev_destroy(v->dev);
 	rmnic_store_remote_destroy(v->store);
+	rmnic_spill_close(v->spill, v->release);
 	free(v->calls);
 	rmnic_user_state_unmap(&v->state);
 	v->backend->vdevs[v->slot] = NULL;

@@ -84,7 +84,9 @@ bool rmnic_vdev_poll(struct rmnic_vdev *v)
 	if (v->serving)
 		work = rmnic_dev_poll(v->dev);
 	else
-		work = v->store->ops->idle(v->store);
+		work = !v->leaving && v->store->ops->idle(v->store);
+	/* Last: what this round has begun is told to the kernel before anybody sleeps. */
+	work |= v->spill && rmnic_spill_file_ops.poll(v->spill);
 	return rmnic_vdev_go_on(v) || work;
 }
 

@@ -42,6 +42,11 @@ static void refuse(struct rmnic_vdev_request *r, uint16_t status, const char *te
 
 static bool attach(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
+	if (v->spill && rmnic_wait_add(rmnic_worker_wait(v->worker), rmnic_spill_event(v->spill), true,
+				       &r->reply.text)) {
+		r->reply.status = RMNIC_USER_S_LIMIT;
+		return true;
+	}
 	if (!rmnic_worker_add(v->worker, v)) {
 		refuse(r, RMNIC_USER_S_LIMIT, "this worker has no room for another device");
 		return true;
@@ -70,9 +75,10 @@ static bool reserved(struct rmnic_vdev *v, struct rmnic_vdev_request *r, uint64_
 			return true;
 		}
 		snprintf(text, sizeof(text),
-			 "the memory servers can hold %llu pages of the %llu that the device would "
-			 "offer: add servers, or make it smaller",
-			 (unsigned long long)r->reply.pages, (unsigned long long)pages);
+			 "the memory servers%s can hold %llu pages of the %llu that the device would "
+			 "offer: add servers%s, or make it smaller",
+			 v->spill ? " and the spill file" : "", (unsigned long long)r->reply.pages,
+			 (unsigned long long)pages, v->spill ? ", raise spill_size" : "");
 		refuse(r, RMNIC_USER_S_NO_SPACE, text);
 		return true;
 	case RMNIC_REMOTE_UNREACHABLE:
@@ -323,14 +329,25 @@ static bool release_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 	       atomic_load(&v->give_up) || rmnic_udp_now() >= r->deadline;
 }
 
-static bool take_off(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
+static bool take_off_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
 	(void)r;
-	v->listening = false;
+	/* What is under way refers to the store's memory. */
+	if (v->spill && !rmnic_spill_idle(v->spill))
+		return false;
+	if (v->spill)
+		rmnic_wait_remove(rmnic_worker_wait(v->worker), rmnic_spill_event(v->spill));
 	rmnic_worker_remove(v->worker, v);
 	rmnic_udp_close(v->socket);
 	v->socket = NULL;
 	return true;
+}
+
+static bool take_off(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
+{
+	v->listening = false;
+	v->leaving = true;
+	return take_off_on(v, r);
 }
 
 static const struct {
@@ -350,7 +367,7 @@ static const struct {
 	[RMNIC_VDEV_STATS] = { stats, NULL },
 	[RMNIC_VDEV_DETACH] = { detach, NULL },
 	[RMNIC_VDEV_RELEASE] = { release, release_on },
-	[RMNIC_VDEV_CLOSE] = { take_off, NULL },
+	[RMNIC_VDEV_CLOSE] = { take_off, take_off_on },
 };
 
 static void send_back(struct rmnic_vdev *v, struct rmnic_vdev_request *r)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/page.h"
+#include "engine/step.h"
 #include "engine/store_remote_internal.h"
 
 #define VERSION(word)  ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
@@ -246,7 +247,8 @@ static bool give_back(struct rmnic_remote *r, uint64_t slab)
 	if (slab == r->spills.holding || rmnic_remote_spill_slab_busy(r, slab))
 		return false;
 	r->slabs[slab].place_held = false;
-	r->spills.held--;
+	if (!--r->spills.held) /* STATE-29: whoever comes next can do without the file */
+		RMNIC_PUBLISH(&r->state.hdr->spill_id, rmnic_le64_put(0));
 	r->cfg.spill->release(r->cfg.spill_arg, slab * r->state.slab_pages, r->state.slab_pages);
 	return true;
 }
