@@ -3,9 +3,15 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-run: ## boot a guest, page it to remote memory, verify, print; REMOTE=0 GUEST_KERNEL= RAM= WORKING_SET= PEERS=1
+run: ## boot a guest, page it to remote memory, verify, print; REMOTE=0 GUEST_KERNEL= RAM= WORKING_SET= PEERS=1 FAULT=1
 	@scripts/setup base backend driver guest qemu
 	@scripts/run
+
+soak: ## faults at random while a guest pages and verifies; MINUTES= SEED= SERVERS= GUEST_KERNEL= RAM=
+	@scripts/setup base backend driver guest qemu
+	@$(if $(QEMU),,scripts/qemu-build)
+	@$(MAKE) driver backend
+	@tests/e2e/soak
 
 test-debug-kernel: ## the driver's tests in a kernel with KASAN, lockdep, kmemleak, ...; KERNEL=6.1|6.12; an hour
 	@scripts/setup base driver guest qemu kselftest debug-kernel
@@ -69,4 +75,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: test-debug-kernel run shell test check sim unit lint fuzz qemu driver backend install install-host clean help
+.PHONY: test-debug-kernel run soak shell test check sim unit lint fuzz qemu driver backend install install-host clean help

@@ -2,13 +2,12 @@
 """Everything that can happen to servers, backend and network, to a guest that pages and verifies all the while."""
 from fleetlib.fleet import Fleet
 
-from remotelib.ordeal import AWAY_MS, Ordeal
+from remotelib.ordeal import RMNICD, Ordeal
 
 
 def _fleet(name, spare=0):
     # Two of three hold everything, when the third is missing.
-    return Fleet(3, name + "-fleet", memory="448M", spare=spare,
-                 rmnicd_args=["--replicas", "2", "--away-ms", str(AWAY_MS), "--repair-rate", "50000"])
+    return Fleet(3, name + "-fleet", memory="448M", spare=spare, rmnicd_args=RMNICD)
 
 
 def _suffered(name, ordeal):
@@ -47,4 +46,5 @@ def network_fails():
         ordeal.suffer(ordeal.cable_is_cut, first)
         ordeal.suffer(ordeal.deaf, second, True)
         ordeal.suffer(ordeal.deaf, third, False)
+        ordeal.suffer(ordeal.all_cables_are_cut)
         _suffered("the network fails:", ordeal)

@@ -9,7 +9,10 @@ from remotelib.guestrun import GuestRun
 
 # What a guest's kernel says when a page did not go out or come in.
 COMPLAINTS = ("Write-error on swap-device", "Read-error on swap-device", "I/O error", "Buffer I/O", "rmnic: giving up")
-AWAY_MS = 1500  # a server that is silent for longer is replaced: here soon, or each case would wait for it
+COUNTED = ("members_dropped", "resyncs", "repairs", "pages_copied", "pages_lost", "crc_errors", "retransmits")
+# A server that is silent for so long is replaced: here soon, or each case would wait for it. One is dropped later than
+# by default: were it dropped only because the machine is busy, the next one that is killed might be the last.
+RMNICD = ("--replicas", "2", "--away-ms", "1500", "--drop-ms", "200", "--repair-rate", "50000")
 
 
 class Ordeal:
@@ -18,11 +21,11 @@ class Ordeal:
     servers at least, two replicas: so that one can be missing.
     """
 
-    def __init__(self, fleet, name, size=320, ram=128, reads=3000, rewrites=2000, timeout=600):
+    def __init__(self, fleet, name, size=320, ram=128, reads=3000, rewrites=2000, timeout=600, kernel="6.1"):
         self.fleet, self.name = fleet, name
-        self.guest = GuestRun(name, fleet.socket, size=size, ram=ram, timeout=timeout, qmp=fleet.scratch + "/monitor",
+        self.guest = GuestRun(name, fleet.socket, size=size, ram=ram, timeout=timeout, kernel=kernel, qmp=fleet.scratch + "/monitor",
                               env={"FAULT": 1, "READS": reads, "REWRITES": rewrites})
-        self.moved = 0       # pages, by backends that are gone
+        self.before = {}     # what backends that are gone had counted
         self.done = []       # (fault, seconds)
 
     def __enter__(self):
@@ -83,6 +86,11 @@ class Ordeal:
         """In ms, since the first fault, as the guest's driver saw it."""
         return stall.compare(self.guest.text("latency-before"), self.guest.text("latency-after"))
 
+    def counted(self):
+        """What the backends did about it, in all."""
+        now = self.fleet.ask("stats")
+        return {key: self.before.get(key, 0) + now[key] for key in COUNTED}
+
     # --- Servers ---
 
     def _views(self, server):
@@ -91,10 +99,15 @@ class Ordeal:
     def _dropped(self, server):
         faults.eventually(f"{server.name} is not waited for", lambda: not self._views(server))
 
+    def _kill(self, server):
+        """It is not the last one that has some page."""
+        self.whole()
+        faults.kill_server(server)
+
     def server_dies(self, server):
         """Its pages are copied to the others while it is gone; then it comes back, empty, and may be used again."""
         assert self._views(server), f"{server.name} holds nothing: its death would show nothing"
-        faults.kill_server(server)
+        self._kill(server)
         self._dropped(server)
         self.moves()
         self.whole()
@@ -102,7 +115,7 @@ class Ordeal:
 
     def server_restarts(self, server):
         """Back before anybody else has taken its place, but empty."""
-        faults.kill_server(server)
+        self._kill(server)
         faults.start_server(server)
 
     def server_stands_still(self, server, seconds=5):
@@ -128,13 +141,13 @@ class Ordeal:
     # --- The backend ---
 
     def backend_dies(self):
-        self.moved += faults.paged(self.fleet)
+        self.before = self.counted()
         faults.kill_backend(self.fleet)
         self.fleet.start_backend()
 
     def both_die(self, server):
         """In turn: the successor finds a server missing that was there a moment before."""
-        faults.kill_server(server)
+        self._kill(server)
         self.backend_dies()
         self.moves()
         faults.start_server(server)
@@ -149,6 +162,17 @@ class Ordeal:
             time.sleep(seconds)
         finally:
             faults.mend(server)
+
+    def all_cables_are_cut(self, seconds=2):
+        """Not at one moment, so that some members are dropped and a last one never is (STATE-22). The guest waits."""
+        servers = [server for server in self.fleet.servers if server.named]
+        for server in servers:
+            faults.cut(server)
+        try:
+            time.sleep(seconds)
+        finally:
+            for server in servers:
+                faults.mend(server)
 
     def deaf(self, server, to_server, seconds=3):
         faults.deafen(server, to_server)
