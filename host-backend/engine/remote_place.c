@@ -109,3 +109,60 @@ uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_
 	b += b >= a;
 	return room_of(r, able[a]) >= room_of(r, able[b]) ? able[a] : able[b];
 }
+
+/* --- How much room there is ------------------------------------------------------------------------ */
+
+#define ROOM_NS     UINT64_C(1000000000)  /* between two questions */
+#define ROOM_OLD_NS UINT64_C(10000000000) /* what was said is not believed for longer */
+
+static void room_done(struct rmnic_rmp_call *call)
+{
+	struct rmnic_remote *r = call->arg;
+	struct rmnic_remote_peer *p = &r->peers[call->peer];
+	struct rmnic_rmp_stat stat;
+
+	if (call->status != RMNIC_RMP_S_OK || call->reply_len != sizeof(stat))
+		return;
+	memcpy(&stat, call->reply, sizeof(stat));
+	p->free_pages = rmnic_le64_get(stat.free_pages);
+	/* It may take slabs again; what it says to ALLOC counts for more. */
+	if (p->full && p->free_pages >= r->state.slab_pages) {
+		p->full = false;
+		rmnic_remote_repair_look(r, 0);
+	}
+}
+
+void rmnic_remote_room_ask(struct rmnic_remote *r)
+{
+	struct rmnic_rmp_call *call = &r->repair.room;
+	uint64_t now = rmnic_env_now(&r->cfg.env);
+	struct rmnic_peer_info info;
+
+	if (now < r->repair.room_at || call->state != RMNIC_CALL_IDLE)
+		return;
+	r->repair.room_at = now + ROOM_NS;
+	if (rmnic_remote_unwanted(r)) /* one that asks to be relieved says so in its answers */
+		rmnic_remote_repair_look(r, 0);
+	for (uint32_t i = 1; i <= r->cfg.max_peers; i++) {
+		uint32_t peer = (r->repair.room_peer + i) % r->cfg.max_peers;
+
+		rmnic_rmp_client_peer(r->client, peer, &info);
+		if (info.state != RMNIC_PEER_READY || r->peers[peer].silent ||
+		    (r->peers[peer].room_at && now < r->peers[peer].room_at + ROOM_OLD_NS))
+			continue;
+		memset(call, 0, sizeof(*call));
+		call->type = RMNIC_RMP_STAT;
+		call->peer = r->repair.room_peer = peer;
+		call->deadline = now + ROOM_NS;
+		call->done = room_done;
+		call->arg = r;
+		r->peers[peer].room_at = now;
+		rmnic_rmp_client_submit(r->client, call);
+		return;
+	}
+}
+
+uint64_t rmnic_remote_room_due(const struct rmnic_remote *r)
+{
+	return r->repair.room.state == RMNIC_CALL_IDLE ? r->repair.room_at : UINT64_MAX;
+}

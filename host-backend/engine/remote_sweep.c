@@ -98,7 +98,8 @@ static bool to_release(const struct rmnic_remote *r, const struct rmnic_rmp_list
 		return true;
 	rmnic_rmp_client_peer(r->client, sw->peer, &info);
 	if (rmnic_remote_named(r, rmnic_le64_get(e->slab), info.uuid, sw->store_id,
-			       rmnic_le64_get(e->handle)))
+			       rmnic_le64_get(e->handle)) ||
+	    rmnic_remote_repair_named(r, sw->peer, rmnic_le64_get(e->handle)))
 		return false;
 	return epoch < ours || (epoch == ours && r->peers[sw->peer].own);
 }
@@ -169,13 +170,18 @@ static void step_idle(struct rmnic_rmp_call *call)
 
 /* --- All of them ------------------------------------------------------------------------------- */
 
+static bool allocating_at(const struct rmnic_remote *r, uint32_t peer)
+{
+	return rmnic_remote_reserving_at(r, peer) || rmnic_remote_repairing_at(r, peer);
+}
+
 static bool begin(struct rmnic_remote *r, uint32_t peer)
 {
 	struct rmnic_remote_sweep *sw = &r->sweep;
 	struct rmnic_peer_info info;
 
 	/* Nothing is allocated there meanwhile, and what was is in a row by now (STATE-18). */
-	if (!r->peers[peer].sweep || (r->peers[peer].own && rmnic_remote_reserving_at(r, peer)))
+	if (!r->peers[peer].sweep || (r->peers[peer].own && allocating_at(r, peer)))
 		return false;
 	rmnic_rmp_client_peer(r->client, peer, &info);
 	if (info.state != RMNIC_PEER_READY)
@@ -249,7 +255,10 @@ static bool left_over(const struct rmnic_remote *r)
 		if (r->peers[i].sweep && info.state == RMNIC_PEER_READY)
 			return true;
 	}
-	return r->sweep.used || rmnic_remote_reserving(r);
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
+		if (allocating_at(r, i))
+			return true;
+	return r->sweep.used;
 }
 
 bool rmnic_remote_releasing(struct rmnic_remote *r)

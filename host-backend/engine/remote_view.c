@@ -91,7 +91,7 @@ static bool others_heard(struct rmnic_remote *r, struct rmnic_remote_slab *s, un
 	return false;
 }
 
-static void entry_remove(struct rmnic_state_view *v, unsigned int i)
+void rmnic_remote_view_remove(struct rmnic_state_view *v, unsigned int i)
 {
 	unsigned int below = (1u << i) - 1;
 
@@ -132,7 +132,7 @@ bool rmnic_remote_drop(struct rmnic_remote *r, uint64_t slab, unsigned int i, bo
 	memcpy(server, s->member[i].server, sizeof(server));
 	rmnic_remote_view_copy(r, slab, &v);
 	if (empty) {
-		entry_remove(&v, i);
+		rmnic_remote_view_remove(&v, i);
 	} else { /* STATE-23. One that was being filled lacks what it lacked before, too. */
 		if (v.syncing >> i & 1 && rmnic_le64_get(v.since[i]) < since)
 			since = rmnic_le64_get(v.since[i]);

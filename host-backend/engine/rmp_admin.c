@@ -230,6 +230,7 @@ static void stat(struct rmnic_rmp_server *s, struct rmnic_call *call)
 		.duplicates = rmnic_le64_put(s->counters.duplicates),
 		.crc_errors = rmnic_le64_put(s->counters.crc_errors),
 		.busy = rmnic_le64_put(s->counters.status[RMNIC_RMP_S_BUSY]),
+		.free_pages = rmnic_le64_put(rmnic_mem_free_pages(ms)),
 	};
 
 	rmnic_server_reply(s, call, RMNIC_RMP_S_OK, &out, sizeof(out));

@@ -10,6 +10,7 @@
  * remote_view.c    changing a view: dropping, recording
  * remote_place.c   which servers take a slab
  * remote_reserve.c finding a place for slabs
+ * remote_plan.c    what a slab's view needs
  * remote_repair.c  filling a member: one that came back, a new one, one instead of another
  * remote_copy.c    one page from a member to another
  * remote_scrub.c   comparing the copies of pages at rest
@@ -178,6 +179,7 @@ struct rmnic_remote_peer {
 	bool silent; /* it owes an answer and was not heard for drop_ns */
 	bool drain;  /* its slabs are to go elsewhere */
 	uint32_t domain; /* 0: one of its own */
+	uint64_t room_at; /* ns: when it was asked last how much room it has */
 	uint32_t placing; /* ALLOCs under way: free_pages does not know of them yet */
 	uint64_t slabs;  /* that it is a member of, for the same reason as free_pages */
 };
@@ -256,9 +258,12 @@ struct rmnic_remote_job {
 	uint16_t peer;
 	uint64_t slab;
 	uint64_t store_id, handle; /* the member's; 0: not known yet */
-	uint64_t old;    /* handle of the member that it is instead of; 0: none leaves */
+	uint64_t old;    /* handle: renew: before that; else of the one that leaves */
 	uint64_t since;  /* it may lack versions from this one on */
 	uint64_t view;   /* in which it became SYNCING; TELL: ... whole */
+	bool stalled;    /* nobody to copy from answers */
+	uint16_t leaver; /* peer of the member that it is instead of; RMNIC_NO_PEER: none leaves */
+	uint64_t freed;  /* page of the slab: where tombstones go on */
 	uint64_t page;   /* of the slab: where copying goes on */
 	uint64_t copied; /* pages */
 	uint32_t copies; /* under way */
@@ -271,7 +276,10 @@ struct rmnic_remote_copy {
 	struct rmnic_remote *store;
 	struct rmnic_remote_job *job; /* NULL: one bad copy is replaced */
 	bool used;
+	bool ended;      /* only its call has to come home */
 	bool again;      /* the call is idle: take the next step */
+	bool good;       /* the page was read */
+	bool unheard;    /* one that was asked for the page did not answer */
 	uint8_t tried;   /* a bit an entry of the slab's view that was read in vain */
 	uint8_t source;  /* entry that is being read */
 	uint64_t view;   /* of the slab, that tried and source are about */
@@ -296,11 +304,16 @@ struct rmnic_remote_repair {
 	struct rmnic_remote_copy copies[RMNIC_REMOTE_COPIES];
 	struct rmnic_remote_bad bad[RMNIC_REMOTE_FIXES];
 	uint32_t nbad;
+	bool busy;        /* there is more to be copied at once */
+	bool unwanted;    /* some server wants to be rid of slabs */
 	uint64_t left;    /* slabs to be looked at in this round of all */
 	uint64_t cursor;
 	uint64_t look_at; /* ns: when to begin another round; UINT64_MAX: no time */
 	uint64_t tokens;  /* a thousand-millionth of a page each */
 	uint64_t filled_at; /* ns: when tokens were counted last */
+	uint64_t room_at; /* ns: when to ask somebody how much room there is */
+	uint32_t room_peer;
+	struct rmnic_rmp_call room;
 };
 
 struct rmnic_remote {
@@ -463,6 +476,8 @@ void rmnic_remote_drop_soon(struct rmnic_remote *r);
 /* Goes on with that, and with telling members of views. True: there is more to be done now. */
 bool rmnic_remote_views(struct rmnic_remote *r);
 uint64_t rmnic_remote_views_due(const struct rmnic_remote *r);
+/* Takes entry i out of a view. */
+void rmnic_remote_view_remove(struct rmnic_state_view *v, unsigned int i);
 /* For the log. server: NULL for none. */
 void rmnic_remote_event(struct rmnic_remote *r, enum rmnic_remote_event_kind kind, uint64_t slab,
 			uint64_t rpn, uint64_t pages, const uint8_t *server);
@@ -482,6 +497,9 @@ uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_
 bool rmnic_remote_may_take(const struct rmnic_remote *r, uint32_t peer);
 /* Servers that may. */
 unsigned int rmnic_remote_takers(const struct rmnic_remote *r);
+/* Asks servers how much room they have, one after the other. */
+void rmnic_remote_room_ask(struct rmnic_remote *r);
+uint64_t rmnic_remote_room_due(const struct rmnic_remote *r);
 
 /* --- remote_repair.c --------------------------------------------------------------------- */
 
@@ -489,12 +507,50 @@ unsigned int rmnic_remote_takers(const struct rmnic_remote *r);
 void rmnic_remote_repair_look(struct rmnic_remote *r, uint64_t slab);
 /* Goes on filling members. True: there is more that could be done now. */
 bool rmnic_remote_repair(struct rmnic_remote *r);
+/* ... at that time (ns) at the latest. */
+void rmnic_remote_repair_by(struct rmnic_remote *r, uint64_t at);
+/* Whether a server gives, or gave, a handle that no row names yet. */
+bool rmnic_remote_repairing_at(const struct rmnic_remote *r, uint32_t peer);
+/* Entry i, which is away, is filled under a new handle. False: not now. */
+bool rmnic_remote_job_renew(struct rmnic_remote *r, uint64_t slab, unsigned int i);
+/* Another member, on peer; leaver: the entry that leaves for it, or -1. */
+bool rmnic_remote_job_fill(struct rmnic_remote *r, uint64_t slab, uint16_t peer, int leaver);
+/* Entry i, which is SYNCING, is filled from the start. */
+bool rmnic_remote_job_resume(struct rmnic_remote *r, uint64_t slab, unsigned int i);
+/* Entry i leaves the view. */
+bool rmnic_remote_job_leave(struct rmnic_remote *r, uint64_t slab, unsigned int i);
 /* When to try that at the latest; UINT64_MAX: no time. */
 uint64_t rmnic_remote_repair_due(const struct rmnic_remote *r);
 /* Whether a handle on a peer is in use by a repair that no row names yet. */
 bool rmnic_remote_repair_named(const struct rmnic_remote *r, uint32_t peer, uint64_t handle);
 /* Entry i of the slab's view has a wrong copy of rpn: it is replaced some time (STATE-27). */
 void rmnic_remote_fix(struct rmnic_remote *r, uint64_t rpn, unsigned int i);
+
+/* --- remote_plan.c ----------------------------------------------------------------------- */
+
+/* Does what the slab's view needs next, as far as it can. */
+void rmnic_remote_plan(struct rmnic_remote *r, uint64_t slab);
+/* Whether any server wants to be rid of slabs. */
+bool rmnic_remote_unwanted(const struct rmnic_remote *r);
+/* Entry i's server is here, with the store that the view names. */
+bool rmnic_remote_is_ready(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i);
+/* The server of the member with this handle; RMNIC_NO_PEER: there is none. */
+uint16_t rmnic_remote_peer_with(struct rmnic_remote *r, struct rmnic_remote_slab *s,
+				uint64_t store_id, uint64_t handle);
+/* The slab's next view is the one without entry i. */
+void rmnic_remote_view_without(struct rmnic_remote *r, uint64_t slab, unsigned int i);
+
+/* --- remote_copy.c ----------------------------------------------------------------------- */
+
+/* Goes on copying what the job's member lacks. True: there is more to be done now. */
+bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j);
+/* Whether another page of it could be copied, but for the rate. */
+bool rmnic_remote_copy_more(const struct rmnic_remote *r, const struct rmnic_remote_job *j);
+void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j);
+/* Replaces bad copies. True: some are left. */
+bool rmnic_remote_copy_bad(struct rmnic_remote *r);
+/* When the rate lets another page pass; UINT64_MAX: that is not what is waited for. */
+uint64_t rmnic_remote_copy_due(const struct rmnic_remote *r);
 
 /* --- remote_spill.c ---------------------------------------------------------------------- */
 

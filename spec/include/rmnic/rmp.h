@@ -281,7 +281,8 @@ struct rmnic_rmp_stat {
 	rmnic_le64 duplicates;
 	rmnic_le64 crc_errors;
 	rmnic_le64 busy;
-	rmnic_le64 rsvd[5];
+	rmnic_le64 free_pages; /* that can still be reserved */
+	rmnic_le64 rsvd[4];
 };
 RMNIC_ABI_SIZE(rmnic_rmp_stat, 128);
 
