@@ -6,8 +6,6 @@
 
 #include "rmnic/device.h"
 
-#pragma weak rmnic_store_remote_domain
-
 static void server_rx(void *arg, const struct rmnic_rx *rx)
 {
 	struct cluster_server *s = arg;
@@ -35,8 +33,8 @@ static void make_memory(struct cluster *w, struct cluster_server *s)
 		.slack = 32,
 		.slab_pages = CLUSTER_SLAB,
 		.max_slabs = s->npages / CLUSTER_SLAB + 8,
-		.max_devices = 8,
-		.max_refs = 256,
+		.max_devices = CLUSTER_SEATS,
+		.max_refs = 1024,
 	};
 
 	if (!s->pages)
@@ -51,7 +49,7 @@ bool cluster_server_start(struct cluster *w, unsigned int i)
 	struct rmnic_rmp_server_config sc = {
 		.env = memnet_env_of(&w->net, s->end),
 		.net = memnet_net(&w->net, s->end),
-		.max_sessions = 16,
+		.max_sessions = CLUSTER_SEATS,
 		.max_queue = 64,
 		.max_mtu = s->max_mtu,
 		.scrub_rate = s->scrub_rate,
@@ -87,16 +85,22 @@ void cluster_server_stop(struct cluster *w, unsigned int i, bool memory)
 	s->store = NULL;
 }
 
+static uint32_t add_to(struct cluster *w, struct rmnic_store *store, unsigned int i)
+{
+	struct rmnic_addr addr[RMNIC_LANES];
+
+	addr[RMNIC_LANE_IN] = addr[RMNIC_LANE_OUT] = w->net.ends[w->servers[i].end].addr;
+	addr[RMNIC_LANE_IN].port = RMNIC_RMP_PORT_IN;
+	addr[RMNIC_LANE_OUT].port = RMNIC_RMP_PORT_OUT;
+	return rmnic_rmp_client_add(rmnic_store_remote_client(store), addr, NULL);
+}
+
 void cluster_server_add(struct cluster *w, unsigned int i)
 {
 	struct cluster_server *s = &w->servers[i];
-	struct rmnic_addr addr[RMNIC_LANES];
 
-	addr[RMNIC_LANE_IN] = addr[RMNIC_LANE_OUT] = w->net.ends[s->end].addr;
-	addr[RMNIC_LANE_IN].port = RMNIC_RMP_PORT_IN;
-	addr[RMNIC_LANE_OUT].port = RMNIC_RMP_PORT_OUT;
-	s->peer = rmnic_rmp_client_add(rmnic_store_remote_client(w->store), addr, NULL);
-	if (s->domain && rmnic_store_remote_domain)
+	s->peer = add_to(w, w->store, i);
+	if (s->domain)
 		rmnic_store_remote_domain(w->store, s->peer, s->domain);
 	s->unknown = false;
 }
@@ -168,23 +172,51 @@ void cluster_old_stop(struct cluster *w)
 	old->state = NULL;
 }
 
+static void *make_state(struct cluster *w, uint8_t device, uint64_t pages, uint32_t epoch)
+{
+	struct rmnic_state_shape shape = {
+		.pages = pages, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 64, .epoch = epoch,
+	};
+	void *state;
+
+	memset(shape.uuid, device, 16);
+	w->state_size = rmnic_state_size(&shape);
+	state = aligned_alloc(4096, w->state_size);
+	if (!state)
+		abort();
+	memset(state, 0, w->state_size);
+	rmnic_state_format(state, &shape);
+	return state;
+}
+
+struct cluster_seat *cluster_join(struct cluster *w)
+{
+	struct cluster_seat *seat = &w->seats[w->nseats];
+	uint8_t device = (uint8_t)(0xd0 + w->nseats);
+	struct rmnic_remote_config c = w->cfg;
+
+	seat->end = memnet_add(&w->net, (uint8_t)(100 + w->nseats++), backend_rx, seat);
+	seat->state = make_state(w, device, ((struct rmnic_state_hdr *)w->state)->pages, 1);
+	c.env = memnet_env_of(&w->net, seat->end);
+	c.net = memnet_net(&w->net, seat->end);
+	c.state = seat->state;
+	memset(c.device, device, 16);
+	seat->store = rmnic_store_remote_create(&c, &w->why);
+	for (unsigned int i = 0; i < w->nservers && seat->store; i++)
+		add_to(w, seat->store, i);
+	return seat->store ? seat : NULL;
+}
+
 void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32_t npages,
 		uint64_t pages, uint32_t replicas)
 {
-	struct rmnic_state_shape shape = {
-		.pages = pages, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 64, .epoch = 1,
-	};
-
 	memset(w, 0, sizeof(*w));
 	memnet_init(&w->net, seed);
+	w->nseats = 2;
 	for (unsigned int i = 0; i < 2; i++)
 		w->seats[i].end = memnet_add(&w->net, (uint8_t)(i ? 250 : 1), backend_rx, &w->seats[i]);
 	w->backend = w->seats[0].end;
-	memset(shape.uuid, 0xd0, 16);
-	w->state_size = rmnic_state_size(&shape);
-	w->state = aligned_alloc(4096, w->state_size);
-	memset(w->state, 0, w->state_size);
-	rmnic_state_format(w->state, &shape);
+	w->state = make_state(w, 0xd0, pages, 1);
 	w->nservers = servers;
 	for (unsigned int i = 0; i < servers; i++) {
 		w->servers[i].npages = npages;
@@ -210,7 +242,11 @@ void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32
 void cluster_fini(struct cluster *w)
 {
 	cluster_stop(w);
-	cluster_old_stop(w);
+	for (unsigned int i = 0; i < w->nseats; i++) {
+		if (w->seats[i].store)
+			seat_clear(w, &w->seats[i]);
+		free(w->seats[i].state);
+	}
 	for (unsigned int i = 0; i < w->nservers; i++) {
 		cluster_server_stop(w, i, true);
 		cluster_server_stop(w, i, false);
@@ -264,7 +300,7 @@ static void settle(struct cluster *w)
 		more = false;
 		for (unsigned int i = 0; i < w->nservers; i++)
 			more |= server_round(w, &w->servers[i]);
-		for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int i = 0; i < w->nseats; i++)
 			more |= backend_round(w, &w->seats[i]);
 	} while (more && ++rounds < 100000);
 	w->stuck |= more;
@@ -275,7 +311,7 @@ static uint64_t next_timer(const struct cluster *w)
 {
 	uint64_t first = UINT64_MAX, at;
 
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < w->nseats; i++)
 		if (w->seats[i].store && !w->net.ends[w->seats[i].end].frozen) {
 			at = world_time(w, w->seats[i].end,
 					rmnic_store_remote_deadline(w->seats[i].store));

@@ -9,6 +9,7 @@
 #include "memspill.h"
 
 #define CLUSTER_SERVERS 32
+#define CLUSTER_SEATS   34 /* the store's two, and those of other devices */
 #define CLUSTER_SLAB    64u /* pages */
 
 struct cluster_server {
@@ -31,13 +32,14 @@ struct cluster_server {
 struct cluster_seat {
 	struct rmnic_store *store;
 	unsigned int end;
-	void *state; /* of one that was succeeded: its own copy of the state block */
+	void *state; /* of another device; of one that was succeeded: its own copy */
 };
 
 struct cluster {
 	struct memnet net;
 	struct cluster_server servers[CLUSTER_SERVERS];
-	struct cluster_seat seats[2];
+	struct cluster_seat seats[CLUSTER_SEATS];
+	unsigned int nseats;
 	unsigned int seat; /* of the store */
 	unsigned int nservers;
 	unsigned int backend; /* end of the store */
@@ -68,6 +70,8 @@ bool cluster_succeed(struct cluster *w);
 /* The one that was succeeded, or NULL; and its end. */
 struct cluster_seat *cluster_old(struct cluster *w);
 void cluster_old_stop(struct cluster *w);
+/* A backend of another device of as many pages, which uses the same servers. */
+struct cluster_seat *cluster_join(struct cluster *w);
 /* False: an allocation failed, as it was asked to (net.fail_alloc). */
 bool cluster_server_start(struct cluster *w, unsigned int i);
 /* memory: whether the store is still there when the server is started again. */
