@@ -150,7 +150,8 @@ int rmnic_backend_open(struct rmnic_backend *b, const struct rmnic_config *confi
 	rmnic_tuning_read(config, &b->configured);
 	b->tuning = b->configured;
 	if (config_check(config, err) || token_read(b, err) ||
-	    rmnic_spill_pool_open(&b->spill, config->spill_dir, config->spill_size, err) ||
+	    rmnic_spill_pool_open(&b->spill, config->spill_dir, config->spill_size,
+				  (enum rmnic_spill_io_mode)config->spill_io, err) ||
 	    rmnic_backend_servers_reload(b, &config->servers, err) || eal_open(config, err))
 		return -1;
 	b->mailbox = rmnic_mailbox_create("rmnic-control", err);

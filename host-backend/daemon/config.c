@@ -3,11 +3,18 @@
 
 #include "common/conf_net.h"
 #include "common/log.h"
+#include "daemon/spill.h"
 #include "dpdk/wait.h"
 #include "rmnic/rmp.h"
 
 /* By enum rmnic_poll_mode. */
 static const char *const poll_names[] = { "adaptive", "busy", "block", NULL };
+
+/* By enum rmnic_spill_io_mode. */
+static const char *const spill_names[] = { "auto", "io_uring", "thread", NULL };
+
+_Static_assert(RMNIC_SPILL_IO_AUTO == 0 && RMNIC_SPILL_IO_URING == 1 && RMNIC_SPILL_IO_THREAD == 2,
+	       "spill_names is in another order");
 
 _Static_assert(RMNIC_POLL_ADAPTIVE == 0 && RMNIC_POLL_BUSY == 1 && RMNIC_POLL_BLOCK == 2,
 	       "poll_names is in another order");
@@ -72,6 +79,10 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "spill-size", .type = RMNIC_CONF_SIZE, .offset = FIELD(spill_size),
 	  .min = 1 << 20, .max = UINT64_C(1) << 46, .metavar = "SIZE",
 	  .help = "what these files may take in all; default: half of what is free there" },
+	{ .name = "spill-io", .type = RMNIC_CONF_ENUM, .offset = FIELD(spill_io), .def = "auto",
+	  .names = spill_names,
+	  .help = "how they are read and written: auto is io_uring where it is allowed, and says so in "
+		  "the log where it is not" },
 	{ .name = "udp-port", .type = RMNIC_CONF_UINT, .offset = FIELD(udp_port), .min = 1,
 	  .max = 65534, .def = "7700", .metavar = "N",
 	  .help = "first local UDP port; each device takes two" },

@@ -25,6 +25,7 @@ struct rmnic_config {
 	uint64_t repair_rate, scrub_rate;
 	uint64_t hedge_permille;
 	const char *spill_dir; /* NULL: no spill files */
+	int spill_io;          /* enum rmnic_spill_io_mode */
 	uint64_t spill_size;   /* 0: half of what is free there */
 	uint64_t udp_port;
 	uint64_t max_devices;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * daemon/spill.h - spill files (engine/spill.h): one a device, UUID.spill in the directory spill_dir,
- * written and read by io_uring.
+ * written and read by io_uring, or by a thread of its own where io_uring is not allowed.
  *
  * The file begins with a head of the size of a place; the place of page rpn comes rpn places after
- * it. Room is held by fallocate(), which io_uring does as well: it may take a while and nobody
+ * it. Room is held by fallocate(), which is done there as well: it may take a while and nobody
  * waits for it. What is read and written goes through the kernel's page cache: a file has to survive
  * this process and not the machine, with which its guests go too.
  *
@@ -23,11 +23,19 @@
 #include "engine/spill.h"
 #include "engine/state_block.h"
 
+/* By whom reads and writes are done. */
+enum rmnic_spill_io_mode {
+	RMNIC_SPILL_IO_AUTO, /* io_uring if that is allowed here, else threads; the log says which */
+	RMNIC_SPILL_IO_URING,
+	RMNIC_SPILL_IO_THREAD,
+};
+
 /* What all spill files share. Made and closed by the control thread. */
 struct rmnic_spill_pool {
 	char dir[256];
 	bool there;           /* false: no device has a spill file */
 	int fd;               /* of the directory */
+	bool threads;         /* no io_uring */
 	uint64_t limit;       /* places in all */
 	_Atomic uint64_t held; /* of these */
 	_Atomic uint64_t full_until; /* ns: the disk was full */
@@ -43,7 +51,7 @@ struct rmnic_spill_pool_status {
  * devices of an earlier life of this machine left. 0, or -1 with err.
  */
 int rmnic_spill_pool_open(struct rmnic_spill_pool *p, const char *dir, uint64_t size,
-			  struct rmnic_error *err);
+			  enum rmnic_spill_io_mode mode, struct rmnic_error *err);
 void rmnic_spill_pool_close(struct rmnic_spill_pool *p);
 void rmnic_spill_pool_status(const struct rmnic_spill_pool *p, struct rmnic_spill_pool_status *out);
 

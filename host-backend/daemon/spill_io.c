@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * A spill file's input and output, in the device's worker, by io_uring. Entries are told to the kernel
- * once a round, all of them together; their ends are fetched in the same call and wake a worker
- * that sleeps.
- */
+/* What the engine asks of a spill file, in the device's worker. */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "common/log.h"
 #include "daemon/spill_internal.h"
 
-#define ENTRIES   512
-#define IN_FLIGHT 2048 /* as many ends as the kernel has room for */
-#define FULL_NS   UINT64_C(10000000000)
-
-/* What an end is of, when it is not of a struct rmnic_spill_io. */
-static char hold_tag, punch_tag;
+#define FULL_NS UINT64_C(10000000000)
 
 static uint64_t now_ns(void)
 {
@@ -35,97 +20,54 @@ static struct rmnic_spill *to_spill(void *arg)
 	return arg;
 }
 
-int rmnic_spill_ring_error(struct rmnic_error *err, int error)
-{
-	if (error == EPERM || error == ENOSYS || error == EACCES)
-		return rmnic_error_set(err, "spill_dir: io_uring is not allowed here (%s): set "
-				       "kernel.io_uring_disabled=0, or have the container's seccomp "
-				       "profile allow io_uring_setup, io_uring_enter and "
-				       "io_uring_register, or do without spill_dir", strerror(error));
-	return rmnic_error_set(err, "spill_dir: io_uring: %s", strerror(error));
-}
-
 int rmnic_spill_io_open(struct rmnic_spill *s, struct rmnic_error *err)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE, .cq_entries = IN_FLIGHT };
-	int ret;
-
-	s->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (s->event < 0)
-		return rmnic_error_set(err, "an eventfd for the spill file: %s", strerror(errno));
-	ret = io_uring_queue_init_params(ENTRIES, &s->ring, &params);
-	if (ret)
-		return rmnic_spill_ring_error(err, -ret);
-	s->ring_open = true;
-	ret = io_uring_register_eventfd(&s->ring, s->event);
-	return ret ? rmnic_spill_ring_error(err, -ret) : 0;
+	return s->pool->threads ? rmnic_spill_thread_open(s, err) : rmnic_spill_ring_open(s, err);
 }
 
 void rmnic_spill_io_close(struct rmnic_spill *s)
 {
-	if (s->ring_open)
-		io_uring_queue_exit(&s->ring);
-	if (s->event >= 0)
-		close(s->event);
-}
-
-/* --- Entries -------------------------------------------------------------------------------------- */
-
-/* NULL: too many are under way. */
-static struct io_uring_sqe *entry(struct rmnic_spill *s)
-{
-	struct io_uring_sqe *sqe;
-
-	if (s->pending >= IN_FLIGHT)
-		return NULL;
-	sqe = io_uring_get_sqe(&s->ring);
-	if (!sqe) {
-		int sent = io_uring_submit(&s->ring);
-
-		s->unsent -= sent > 0 ? (uint32_t)sent : 0;
-		sqe = io_uring_get_sqe(&s->ring);
-	}
-	if (sqe) {
-		s->unsent++;
-		s->pending++;
-	}
-	return sqe;
-}
-
-static void prepare(struct rmnic_spill *s, struct io_uring_sqe *sqe, struct rmnic_spill_io *io)
-{
-	if (io->write)
-		io_uring_prep_write(sqe, s->fd, io->data, sizeof(*io->data),
-				    rmnic_spill_offset(io->place));
+	if (s->thread)
+		rmnic_spill_thread_close(s);
 	else
-		io_uring_prep_read(sqe, s->fd, io->data, sizeof(*io->data),
-				   rmnic_spill_offset(io->place));
-	io_uring_sqe_set_data(sqe, io);
+		rmnic_spill_ring_close(s);
+}
+
+/* --- Pages ---------------------------------------------------------------------------------------- */
+
+/* False: too many are under way. */
+static bool begin(struct rmnic_spill *s, enum rmnic_spill_what what, struct rmnic_spill_io *io,
+		  uint64_t place, uint64_t n)
+{
+	const struct rmnic_spill_job job = {
+		.what = what,
+		.io = io,
+		.offset = rmnic_spill_offset(place),
+		.len = n * sizeof(struct rmnic_spill_place),
+	};
+
+	if (s->pending == RMNIC_SPILL_IN_FLIGHT)
+		return false;
+	if (!(s->thread ? rmnic_spill_thread_begin(s, &job) : rmnic_spill_ring_begin(s, &job)))
+		return false;
+	s->pending++;
+	return true;
 }
 
 static bool file_submit(void *arg, struct rmnic_spill_io *io)
 {
 	struct rmnic_spill *s = to_spill(arg);
-	struct io_uring_sqe *sqe;
 
-	if (io->place >= s->places)
-		return false;
-	sqe = entry(s);
-	if (!sqe)
-		return false;
-	prepare(s, sqe, io);
-	return true;
+	return io->place < s->places &&
+	       begin(s, io->write ? RMNIC_SPILL_WRITE : RMNIC_SPILL_READ, io, io->place, 1);
 }
 
 static void io_ended(struct rmnic_spill *s, struct rmnic_spill_io *io, int res)
 {
 	uint32_t bytes = res > 0 ? (uint32_t)res : 0;
-	struct io_uring_sqe *sqe;
 
-	if ((res == -EAGAIN || res == -EINTR) && (sqe = entry(s)) != NULL) {
-		prepare(s, sqe, io);
+	if ((res == -EAGAIN || res == -EINTR) && file_submit(s, io))
 		return;
-	}
 	s->counters.writes += io->write;
 	s->counters.reads += !io->write;
 	if (res < 0) {
@@ -185,21 +127,15 @@ static uint64_t file_room(void *arg)
 
 static enum rmnic_spill_hold range_start(struct rmnic_spill *s, uint64_t first, uint64_t n)
 {
-	struct io_uring_sqe *sqe;
-
 	if (s->punching) /* it may be this range */
 		return RMNIC_SPILL_WAIT;
 	if (now_ns() < atomic_load(&s->pool->full_until) || !pool_take(s->pool, n))
 		return RMNIC_SPILL_NONE;
 	s->held += n;
-	sqe = entry(s);
-	if (!sqe) {
+	if (!begin(s, RMNIC_SPILL_ROOM, NULL, first, n)) {
 		give_back(s, n);
 		return RMNIC_SPILL_NONE;
 	}
-	io_uring_prep_fallocate(sqe, s->fd, 0, (off_t)rmnic_spill_offset(first),
-				(off_t)(n * sizeof(struct rmnic_spill_place)));
-	io_uring_sqe_set_data(sqe, &hold_tag);
 	s->range = RMNIC_SPILL_RANGE_RUNS;
 	s->first = first;
 	s->n = n;
@@ -223,61 +159,36 @@ static enum rmnic_spill_hold file_hold(void *arg, uint64_t first, uint64_t n)
 static void file_release(void *arg, uint64_t first, uint64_t n)
 {
 	struct rmnic_spill *s = to_spill(arg);
-	struct io_uring_sqe *sqe = entry(s);
 
-	if (!sqe)
+	if (!begin(s, RMNIC_SPILL_PUNCH, NULL, first, n))
 		return;
-	io_uring_prep_fallocate(sqe, s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				(off_t)rmnic_spill_offset(first),
-				(off_t)(n * sizeof(struct rmnic_spill_place)));
-	io_uring_sqe_set_data(sqe, &punch_tag);
 	s->punching++;
 	give_back(s, n);
 }
 
 /* --- A round -------------------------------------------------------------------------------------- */
 
-static void ended(struct rmnic_spill *s, void *data, int res)
+void rmnic_spill_ended(struct rmnic_spill *s, enum rmnic_spill_what what, struct rmnic_spill_io *io,
+		       int res)
 {
 	s->pending--;
-	if (data == &hold_tag) {
+	if (what == RMNIC_SPILL_ROOM) {
 		range_ended(s, res);
-	} else if (data == &punch_tag) {
+	} else if (what == RMNIC_SPILL_PUNCH) {
 		s->punching--;
 		s->counters.errors += res != 0;
 	} else {
-		io_ended(s, data, res);
+		io_ended(s, io, res);
 	}
 }
 
 static bool file_poll(void *arg)
 {
 	struct rmnic_spill *s = to_spill(arg);
-	struct io_uring_cqe *cqe;
-	bool work = false;
 
 	if (!s->pending)
 		return false;
-	if (s->unsent) {
-		int sent = io_uring_submit(&s->ring);
-
-		s->unsent -= sent > 0 ? (uint32_t)sent : 0;
-		work = s->unsent != 0; /* the kernel is short of something: again, at once */
-	}
-	/* As many as there are now: what done() begins is for the next round. */
-	for (unsigned int n = io_uring_cq_ready(&s->ring); n; n--) {
-		void *data;
-		int res;
-
-		if (io_uring_peek_cqe(&s->ring, &cqe))
-			break;
-		data = io_uring_cqe_get_data(cqe);
-		res = cqe->res;
-		io_uring_cqe_seen(&s->ring, cqe);
-		ended(s, data, res);
-		work = true;
-	}
-	return work;
+	return s->thread ? rmnic_spill_thread_collect(s) : rmnic_spill_ring_collect(s);
 }
 
 const struct rmnic_spill_ops rmnic_spill_file_ops = {

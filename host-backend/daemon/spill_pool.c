@@ -66,14 +66,16 @@ static void remove_old(const struct rmnic_spill_pool *p)
 
 /* --- Whether it will do --------------------------------------------------------------------------- */
 
-static int check_ring(struct rmnic_error *err)
+static int choose_io(struct rmnic_spill_pool *p, enum rmnic_spill_io_mode mode,
+		     struct rmnic_error *err)
 {
-	struct io_uring ring;
-	int ret = io_uring_queue_init(2, &ring, 0);
+	int ret = mode == RMNIC_SPILL_IO_THREAD ? 0 : rmnic_spill_ring_check(err);
 
-	if (ret)
-		return rmnic_spill_ring_error(err, -ret);
-	io_uring_queue_exit(&ring);
+	p->threads = mode == RMNIC_SPILL_IO_THREAD;
+	if (!ret || mode == RMNIC_SPILL_IO_URING)
+		return ret;
+	rmnic_log_warn("%s; a thread for each device does what it would do, more slowly", err->text);
+	p->threads = true;
 	return 0;
 }
 
@@ -114,7 +116,7 @@ static int set_limit(struct rmnic_spill_pool *p, uint64_t size, struct rmnic_err
 }
 
 int rmnic_spill_pool_open(struct rmnic_spill_pool *p, const char *dir, uint64_t size,
-			  struct rmnic_error *err)
+			  enum rmnic_spill_io_mode mode, struct rmnic_error *err)
 {
 	memset(p, 0, sizeof(*p));
 	if (!dir)
@@ -126,7 +128,7 @@ int rmnic_spill_pool_open(struct rmnic_spill_pool *p, const char *dir, uint64_t 
 	if (p->fd < 0)
 		return rmnic_error_set(err, "spill_dir %s: %s", dir, strerror(errno));
 	p->there = true;
-	if (check_ring(err) || check_room(p, err))
+	if (choose_io(p, mode, err) || check_room(p, err))
 		return -1;
 	remove_old(p);
 	return set_limit(p, size, err);

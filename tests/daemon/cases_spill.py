@@ -18,7 +18,7 @@ SLABS = 4
 
 
 @contextlib.contextmanager
-def _fleet(slabs, size, servers=1, spare=0, replicas=1):
+def _fleet(slabs, size, *words, servers=1, spare=0, replicas=1):
     """Servers with room for so many slabs each, and a backend with so much of a spill directory."""
     fleet = Fleet(servers, "daemon-spill", memory=f"{slabs * 64}M", spare=spare,
                   rmnicd_args=["--replicas", str(replicas)])
@@ -26,7 +26,7 @@ def _fleet(slabs, size, servers=1, spare=0, replicas=1):
         fleet.lay_out()
         fleet.spill = os.path.join(fleet.scratch, "spill")
         os.mkdir(fleet.spill)
-        fleet.rmnicd_args += ["--spill-dir", fleet.spill, "--spill-size", size]
+        fleet.rmnicd_args += ["--spill-dir", fleet.spill, "--spill-size", size, *words]
         fleet.start()
         yield fleet
     finally:
@@ -81,9 +81,8 @@ def _again_in_the_middle(fleet, guest, seed):
     assert {guest.out.wait()[1] for _ in range(8)} == {SC_OK}
 
 
-def spill__servers_are_full(_):
-    """RULES L1: the device starts, its pages survive the backend, and go to a server that is added."""
-    with _fleet(2, "512M", spare=1) as fleet:
+def _there_and_back(io):
+    with _fleet(2, "512M", "--spill-io", io, spare=1) as fleet:
         guest = _guest(fleet)
         path = _file(fleet, guest)
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -102,6 +101,16 @@ def spill__servers_are_full(_):
         assert guest.front.request(BYE).status == OK
         assert not os.path.exists(path), "the device is gone for good and its file is there"
         guest.close()
+
+
+def spill__servers_are_full(_):
+    """RULES L1: the device starts, its pages survive the backend, and go to a server that is added."""
+    _there_and_back("io_uring")
+
+
+def spill__without_io_uring(_):
+    """Where a container's seccomp profile forbids it, a thread does the same."""
+    _there_and_back("thread")
 
 
 def spill__servers_are_silent(_):
