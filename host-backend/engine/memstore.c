@@ -153,7 +153,7 @@ uint64_t rmnic_mem_free_pages(const struct rmnic_memstore *ms)
 {
 	uint64_t promised = ms->reserved + ms->cfg.slack;
 
-	return ms->draining || promised >= ms->lent ? 0 : ms->lent - promised;
+	return ms->draining || ms->pressed || promised >= ms->lent ? 0 : ms->lent - promised;
 }
 
 /* RMP-17: every page of a slab is backed from the moment the slab exists. */
@@ -379,6 +379,11 @@ static bool reap(struct rmnic_memstore *ms, struct rmnic_mem_slab *s)
 	s->next = ms->free_slab;
 	ms->free_slab = (uint32_t)(s - ms->slabs);
 	return true;
+}
+
+void rmnic_mem_press(struct rmnic_memstore *ms, bool on)
+{
+	ms->pressed = on;
 }
 
 uint64_t rmnic_mem_lend(struct rmnic_memstore *ms, uint64_t pages)

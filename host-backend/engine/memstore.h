@@ -93,7 +93,8 @@ struct rmnic_memstore {
 	uint64_t scrubbed;   /* pages looked at, at rest */
 	uint64_t damaged;    /* pages that were found so */
 	uint64_t healed;     /* ... and have been written again since */
-	bool draining;
+	bool draining;       /* by the operator: no new slabs */
+	bool pressed;        /* memory is short: no new slabs */
 };
 
 /* NULL: out of memory or out of the ranges above. */
@@ -144,6 +145,8 @@ uint16_t rmnic_mem_record_view(struct rmnic_mem_slab *slab, const struct rmnic_r
  * have been added to it (ms->frames). Never below what is promised; gives what it is from now on.
  */
 uint64_t rmnic_mem_lend(struct rmnic_memstore *ms, uint64_t pages);
+/* The system is short of memory: nothing more is promised. */
+void rmnic_mem_press(struct rmnic_memstore *ms, bool on);
 /* Gives pages of released slabs back, and memory to the system. Bounded; true: there is more. */
 bool rmnic_mem_idle(struct rmnic_memstore *ms);
 /* Releases all slabs of a device: its lease ran out, or its owner said so. */

@@ -15,6 +15,13 @@ static const char *const poll_names[] = {
 	NULL,
 };
 
+const char *const memd_pressure_names[] = {
+	[MEMD_PRESSURE_AUTO] = "auto",
+	[MEMD_PRESSURE_ON] = "on",
+	[MEMD_PRESSURE_OFF] = "off",
+	NULL,
+};
+
 static const struct rmnic_conf_setting settings[] = {
 	{ .name = "port", .type = RMNIC_CONF_LIST, FIELD(ports), .min = 1, .max = MEMD_MAX_PORTS,
 	  .plural = "ports", .item = &rmnic_conf_port_table, .metavar = RMNIC_CONF_PORT_METAVAR,
@@ -55,6 +62,18 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "lease", .type = RMNIC_CONF_UINT, FIELD(lease), .max = 31536000, .def = "0",
 	  .metavar = "SECONDS",
 	  .help = "release the slabs of a device that was not heard of for so long; 0: never" },
+	{ .name = "scrub-rate", .type = RMNIC_CONF_UINT, FIELD(scrub_rate), .max = 10000000,
+	  .def = "2000", .metavar = "N", .reload = true,
+	  .help = "pages a second that are compared with their checksums while they are at rest; "
+		  "0: none" },
+	{ .name = "pressure", .type = RMNIC_CONF_ENUM, FIELD(pressure), .def = "auto",
+	  .names = memd_pressure_names, .metavar = "MODE", .reload = true,
+	  .help = "whether backends are asked to take their slabs away and what leaves is given back: "
+		  "when memory is short (auto), now (on), never (off)" },
+	{ .name = "pressure-available", .type = RMNIC_CONF_SIZE, FIELD(pressure_available),
+	  .min = 1 << 20, .max = UINT64_C(1) << 43, .metavar = "SIZE", .reload = true,
+	  .help = "memory is short when the system has less than so much to give (a 64th of the "
+		  "machine's, if not given) until it has twice as much" },
 	{ .name = "max-devices", .type = RMNIC_CONF_UINT, FIELD(max_devices), .min = 1, .max = 65536,
 	  .def = "1024", .metavar = "N", .help = "devices that can have slabs here" },
 	{ .name = "max-sessions", .type = RMNIC_CONF_UINT, FIELD(max_sessions), .min = 1,

@@ -9,6 +9,15 @@
 
 #define MEMD_MAX_PORTS 8
 
+enum memd_pressure_mode {
+	MEMD_PRESSURE_AUTO, /* what the system has left says */
+	MEMD_PRESSURE_ON,
+	MEMD_PRESSURE_OFF,
+};
+
+/* "auto", ...; NULL after the last. */
+extern const char *const memd_pressure_names[];
+
 struct memd_config {
 	const char *control; /* NULL: the default */
 	struct rmnic_conf_list ports; /* of struct rmnic_conf_port */
@@ -25,6 +34,9 @@ struct memd_config {
 	struct rmnic_conf_uuid uuid;
 	const char *uuid_file; /* NULL: the default */
 	uint64_t lease;        /* seconds; 0: none */
+	uint64_t scrub_rate;   /* pages a second; 0: none */
+	int pressure;          /* enum memd_pressure_mode */
+	uint64_t pressure_available; /* bytes; 0: the default */
 	uint64_t max_devices;
 	uint64_t max_sessions;
 	const char *metrics_file; /* NULL: none */

@@ -48,6 +48,59 @@ static int run_memory(void *arg, const json_t *request, json_t **result, struct 
 	return give(memd_report_memory(c->server), result, err);
 }
 
+static int run_pressure(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
+{
+	struct memd_control *c = arg;
+	struct memd_pressure_info info;
+	const char *mode;
+	int i = 0;
+
+	if (json_object_get(request, "mode")) {
+		if (rmnic_ctl_string(request, "mode", &mode, err))
+			return -1;
+		while (memd_pressure_names[i] && strcmp(memd_pressure_names[i], mode) != 0)
+			i++;
+		if (!memd_pressure_names[i])
+			return rmnic_error_set(err, "mode: '%s' is none of on, off and auto", mode);
+		c->config->pressure = i;
+		memd_pressure_changed(c->pressure);
+	}
+	memd_pressure_look(c->pressure, &info);
+	return give(json_pack("{s:s,s:b,s:I,s:I}", "mode", memd_pressure_names[c->config->pressure],
+			      "pressure", info.now, "available", (json_int_t)info.available, "below",
+			      (json_int_t)info.below),
+		    result, err);
+}
+
+static int run_drain(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
+{
+	struct memd_control *c = arg;
+	const json_t *on = json_object_get(request, "on");
+
+	if (on) {
+		if (!json_is_boolean(on))
+			return rmnic_error_set(err, "on: true or false is wanted");
+		memd_server_drain(c->server, json_is_true(on));
+		rmnic_log_info(json_is_true(on) ? "new slabs are refused (drain)"
+						: "new slabs are taken again (drain off)");
+	}
+	return give(json_pack("{s:b}", "draining", memd_server_draining(c->server)), result, err);
+}
+
+static int run_scrub(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
+{
+	struct memd_control *c = arg;
+	uint64_t rate;
+
+	if (json_object_get(request, "pages")) {
+		if (rmnic_ctl_uint(request, "pages", 0, 10000000, &rate, err))
+			return -1;
+		c->config->scrub_rate = rate;
+		memd_server_scrub(c->server, (uint32_t)rate);
+	}
+	return give(json_pack("{s:I}", "pages", (json_int_t)c->config->scrub_rate), result, err);
+}
+
 static int run_config(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
 {
 	(void)request;
@@ -91,6 +144,11 @@ const struct rmnic_ctl_command memd_commands[] = {
 	{ "slabs", run_slabs, "what is reserved, slab by slab" },
 	{ "stats", run_stats, "counters and gauges" },
 	{ "memory", run_memory, "what is lent; with \"bytes\": lend so much" },
+	{ "pressure", run_pressure,
+	  "whether memory is short; with \"mode\": say so (on, off), or look at it (auto)" },
+	{ "drain", run_drain, "whether new slabs are refused; with \"on\": refuse or take them" },
+	{ "scrub-rate", run_scrub,
+	  "pages a second that are looked at; with \"pages\": so many from now on" },
 	{ "config", run_config, "the settings in force" },
 	{ NULL, NULL, NULL },
 };

@@ -5,12 +5,14 @@
 
 #include "common/ctl.h"
 #include "common/daemon.h"
+#include "memd/pressure.h"
 #include "memd/server.h"
 
 struct memd_control {
 	struct memd_server *server;
 	struct rmnic_daemon *daemon;
-	struct memd_config *config; /* "memory" changes it */
+	struct memd_config *config; /* "memory" and others change it */
+	struct memd_pressure *pressure;
 };
 
 /* arg of its handlers: struct memd_control. */

@@ -14,6 +14,7 @@
 #include "memd/config.h"
 #include "memd/control.h"
 #include "memd/identity.h"
+#include "memd/pressure.h"
 #include "memd/report.h"
 #include "memd/server.h"
 
@@ -26,6 +27,7 @@ struct memd {
 	struct rmnic_daemon *daemon;
 	struct rmnic_port *ports[MEMD_MAX_PORTS];
 	struct memd_server server;
+	struct memd_pressure *pressure;
 	struct memd_control control;
 	struct rmnic_ctl *ctl;
 	struct rmnic_exporter *exporter;
@@ -51,7 +53,19 @@ static int check(const struct memd_config *c, struct rmnic_error *err)
 	return 0;
 }
 
-/* SIGHUP: what a reload may change is the log level and how much is lent. */
+static void take_over(struct memd *d, const struct memd_config *fresh)
+{
+	d->config.memory = fresh->memory;
+	d->config.log_level = fresh->log_level;
+	d->config.scrub_rate = fresh->scrub_rate;
+	d->config.pressure = fresh->pressure;
+	d->config.pressure_available = fresh->pressure_available;
+	rmnic_log_level_set((enum rmnic_log_level)fresh->log_level);
+	memd_server_scrub(&d->server, (uint32_t)fresh->scrub_rate);
+	memd_pressure_changed(d->pressure);
+}
+
+/* SIGHUP: the network, and what tables were made for, stay as they are. */
 static int reload(void *arg, struct rmnic_error *err)
 {
 	struct memd *d = arg;
@@ -65,9 +79,7 @@ static int reload(void *arg, struct rmnic_error *err)
 		rmnic_error_set(err, "%s changes with a restart only", fixed);
 	else if (!check(&fresh, err) &&
 		 (fresh.memory == d->config.memory || !memd_server_lend(&d->server, fresh.memory, err))) {
-		d->config.memory = fresh.memory;
-		d->config.log_level = fresh.log_level;
-		rmnic_log_level_set((enum rmnic_log_level)fresh.log_level);
+		take_over(d, &fresh);
 		rmnic_conf_free(&memd_program.table, &fresh);
 		return 0;
 	}
@@ -127,7 +139,7 @@ static int open_control(struct memd *d, struct rmnic_error *err)
 		path = rmnic_runtime_path("memd.ctl", buf, sizeof(buf), err);
 	if (!path)
 		return -1;
-	d->control = (struct memd_control){ &d->server, d->daemon, &d->config };
+	d->control = (struct memd_control){ &d->server, d->daemon, &d->config, d->pressure };
 	d->ctl = rmnic_ctl_listen(rmnic_daemon_event(d->daemon), path, memd_commands, &d->control, err);
 	return d->ctl ? 0 : -1;
 }
@@ -163,6 +175,9 @@ static int start(struct memd *d, struct rmnic_error *err)
 	if (memd_server_start(&d->server, err))
 		return -1;
 	memd_report_telemetry(&d->server);
+	d->pressure = memd_pressure_open(rmnic_daemon_event(d->daemon), &d->server, &d->config, err);
+	if (!d->pressure)
+		return -1;
 	return open_control(d, err) || open_metrics(d, err) ? -1 : 0;
 }
 
@@ -170,6 +185,7 @@ static void finish(struct memd *d)
 {
 	rmnic_exporter_close(d->exporter);
 	rmnic_ctl_close(d->ctl);
+	memd_pressure_close(d->pressure);
 	if (d->eal) {
 		memd_server_stop(&d->server);
 		for (uint16_t i = 0; i < d->server.nports; i++)

@@ -39,6 +39,12 @@ static void store_figures(struct memd_server *s, struct figures *f)
 	GAUGE("stored_pages", "pages with content", ms->stored);
 	GAUGE("slabs", "slabs of all devices", slabs);
 	GAUGE("sessions", "sessions", sessions);
+	GAUGE("bad_pages", "pages that are damaged now, and not given out", ms->bad);
+	GAUGE("pressure", "1: memory is short", ms->pressed);
+	GAUGE("draining", "1: new slabs are refused", ms->draining);
+	COUNTER("scrubbed_pages", "pages compared with their checksums at rest", ms->scrubbed);
+	COUNTER("damaged_pages", "pages found damaged at rest", ms->damaged);
+	COUNTER("healed_pages", "of them written again since", ms->healed);
 }
 
 static void rmp_figures(struct memd_server *s, struct figures *f)
@@ -222,7 +228,7 @@ json_t *memd_report_slabs(struct memd_server *s)
 
 struct memory {
 	uint64_t lent, promised, pool;
-	bool locked;
+	bool locked, pressed, draining;
 };
 
 static void copy_memory(struct memd_server *s, void *arg)
@@ -233,6 +239,8 @@ static void copy_memory(struct memd_server *s, void *arg)
 	x->promised = s->store->reserved * RMNIC_PAGE_SIZE;
 	x->pool = (uint64_t)rmnic_frames_total(s->store->frames) * RMNIC_PAGE_SIZE;
 	x->locked = s->memory.locked;
+	x->pressed = s->store->pressed;
+	x->draining = s->store->draining;
 }
 
 json_t *memd_report_memory(struct memd_server *s)
@@ -240,10 +248,11 @@ json_t *memd_report_memory(struct memd_server *s)
 	struct memory x = { 0 };
 
 	memd_server_call(s, copy_memory, &x);
-	return json_pack("{s:I,s:I,s:I,s:I,s:b,s:s,s:b}", "memory", (json_int_t)x.lent, "used",
+	return json_pack("{s:I,s:I,s:I,s:I,s:b,s:s,s:b,s:b,s:b}", "memory", (json_int_t)x.lent, "used",
 			 (json_int_t)x.promised, "free", (json_int_t)(x.lent - x.promised), "pool",
 			 (json_int_t)x.pool, "hugepages", s->memory.pages == MEMD_PAGES_HUGE, "kind",
-			 memd_memory_kind(&s->memory), "locked", x.locked);
+			 memd_memory_kind(&s->memory), "locked", x.locked, "pressure", x.pressed,
+			 "draining", x.draining);
 }
 
 json_t *memd_report_ports(const struct memd_server *s)

@@ -129,6 +129,17 @@ static void lease_over(void *arg, const uint8_t uuid[16])
 		       rmnic_uuid_format(uuid, device));
 }
 
+static void damaged(void *arg, const uint8_t uuid[16], uint64_t rpn)
+{
+	char device[37];
+
+	(void)arg;
+	rmnic_log_limited(RMNIC_LOG_WARN,
+			  "device %s: page %" PRIu64 " was damaged in this server's memory; it is not "
+			  "given out, and another member's copy replaces it (is the memory ECC?)",
+			  rmnic_uuid_format(uuid, device), rpn);
+}
+
 /* --- The loop ------------------------------------------------------------------------------------- */
 
 static void received(void *arg, const struct rmnic_rx *rx)
@@ -153,9 +164,10 @@ static bool one_round(struct memd_server *s)
 
 static uint64_t deadline(const struct memd_server *s)
 {
-	uint64_t due = rmnic_udp_deadline(s->udp);
+	uint64_t due = rmnic_udp_deadline(s->udp), scrub = rmnic_rmp_server_deadline(s->rmp);
 	uint64_t look = s->config->lease ? rmnic_udp_now() + LEASE_LOOK_NS : UINT64_MAX;
 
+	due = scrub < due ? scrub : due;
 	return look < due ? look : due;
 }
 
@@ -192,6 +204,7 @@ static int open_store(struct memd_server *s, struct rmnic_error *err)
 		.max_refs = MAX_REFS,
 		.quota = (uint32_t)(c->quota / RMNIC_PAGE_SIZE),
 		.discard = discard,
+		.damaged = damaged,
 		.arg = s,
 	};
 	uint64_t slabs;
@@ -222,6 +235,7 @@ static int open_rmp(struct memd_server *s, struct rmnic_error *err)
 		.store = s->store,
 		.max_sessions = (uint32_t)c->max_sessions,
 		.max_queue = MEMD_SLACK / 4,
+		.scrub_rate = (uint32_t)c->scrub_rate,
 		.lease_ns = c->lease * UINT64_C(1000000000),
 		.greeted = greeted,
 		.lease_over = lease_over,
@@ -347,6 +361,39 @@ void memd_server_call(struct memd_server *s, void (*fn)(struct memd_server *s, v
 	struct forward f = { s, fn, arg };
 
 	memd_mailbox_call(s->mailbox, run_forward, &f);
+}
+
+static void drain_on(struct memd_server *s, void *arg)
+{
+	s->store->draining = *(bool *)arg;
+}
+
+void memd_server_drain(struct memd_server *s, bool on)
+{
+	memd_server_call(s, drain_on, &on);
+}
+
+static void drain_ask(struct memd_server *s, void *arg)
+{
+	*(bool *)arg = s->store->draining;
+}
+
+bool memd_server_draining(struct memd_server *s)
+{
+	bool on = false;
+
+	memd_server_call(s, drain_ask, &on);
+	return on;
+}
+
+static void scrub_set(struct memd_server *s, void *arg)
+{
+	rmnic_rmp_server_scrub(s->rmp, *(uint32_t *)arg);
+}
+
+void memd_server_scrub(struct memd_server *s, uint32_t rate)
+{
+	memd_server_call(s, scrub_set, &rate);
 }
 
 uint64_t memd_server_lent(const struct memd_server *s)

@@ -45,6 +45,12 @@ void memd_server_stop(struct memd_server *s);
 void memd_server_call(struct memd_server *s, void (*fn)(struct memd_server *s, void *arg),
 		      void *arg);
 
+/* DRAINING: no new slabs. From any other thread. */
+void memd_server_drain(struct memd_server *s, bool on);
+bool memd_server_draining(struct memd_server *s);
+/* Pages at rest that are looked at in a second; 0: none. From any other thread. */
+void memd_server_scrub(struct memd_server *s, uint32_t rate);
+
 /* Pages that are lent: those on their way are not among them. */
 uint64_t memd_server_lent(const struct memd_server *s);
 /*

@@ -246,9 +246,110 @@ def figures_for_others(scratch):
         check(not metrics.exists(), "figures of a server that is gone are no figures")
 
 
+def _spoil(memd, seed, pages):
+    """Flips a bit in a few pages of what the server keeps: in its memory, behind its back."""
+    pid, spoilt = memd.program.process.pid, 0
+    regions = []
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, rights, *_, path = [*line.split(maxsplit=5), ""][:6]
+        low, high = (int(end, 16) for end in span.split("-"))
+        if rights.startswith("rw") and not path and high - low >= 16 << 20:
+            regions.append((low, high))
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        for low, high in regions:
+            for at in range(low, high, 4096):
+                memory.seek(at)
+                page = memory.read(4096)
+                # What the client writes has no zeros to speak of; the programs' own memory does.
+                if len(page) == 4096 and page.count(0) < 64 and spoilt < pages:
+                    memory.seek(at + 1000)
+                    memory.write(bytes([page[1000] ^ 1]))
+                    spoilt += 1
+    return spoilt
+
+
+def damage_at_rest_is_found(scratch):
+    """RMP-40"""
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "32M", "--scrub-rate", "100000")
+        with net.client([memd], pages=8 * MIB_PAGES) as c:
+            c.ready()
+            c.ok(f"out 0 {8 * MIB_PAGES} 1")
+            until(lambda: memd.stat("scrubbed_pages") > 8 * MIB_PAGES, "pages are looked at")
+            check(not memd.stat("damaged_pages"), "and are as they should be")
+            spoilt = _spoil(memd, 1, 5)
+            check(spoilt == 5, f"{spoilt} pages were found to be spoilt")
+            until(lambda: memd.stat("bad_pages") == 5, "what is damaged is found")
+            check("was damaged in this server's memory" in memd.said(), memd.said())
+            said = c.ask(f"in 0 {8 * MIB_PAGES} 1")
+            check(said.startswith(f"failed good={8 * MIB_PAGES - 5} wrong=0 failed=5"), said)
+            c.ok(f"out 0 {8 * MIB_PAGES} 2")
+            c.ok(f"in 0 {8 * MIB_PAGES} 2")
+            check(memd.stat("bad_pages") == 0 and memd.stat("healed_pages") == 5, memd.ctl("stats"))
+
+
+def damage_is_not_given_out_unfound_either(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "32M", "--scrub-rate", "0")
+        with net.client([memd], pages=8 * MIB_PAGES) as c:
+            c.ready()
+            c.ok(f"out 0 {8 * MIB_PAGES} 1")
+            check(_spoil(memd, 1, 3) == 3, "three pages are spoilt")
+            said = c.ask(f"in 0 {8 * MIB_PAGES} 1")
+            check(said.startswith(f"failed good={8 * MIB_PAGES - 3} wrong=0 failed=3"), said)
+            check(not memd.stat("scrubbed_pages"), "nobody looked")
+            memd.ctl("scrub-rate", "100000")
+            until(lambda: memd.stat("bad_pages") == 3, "now somebody does")
+
+
+def short_memory_is_given_back(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "96M", "--pressure", "on")
+        check(memd.ctl("pressure")["pressure"] and memd.ctl("memory")["free"] <= 4096, memd.ctl("memory"))
+        with net.client([memd], pages=32 * MIB_PAGES) as c:
+            c.ask("wait no-space 2000")
+            check(not memd.stat("slabs"), "nothing is promised while memory is short")
+            memd.ctl("pressure", "off")
+            until(lambda: memd.ctl("memory")["memory"] == 96 << 20, "all is lent again")
+            c.ready()
+            c.ok(f"out 0 {32 * MIB_PAGES} 1")
+            # The system has less than this machine will ever have.
+            memd.ctl("pressure", "auto")
+            check(not memd.ctl("pressure")["pressure"], memd.ctl("pressure"))
+            memd.ctl("pressure", "on")
+            until(lambda: memd.ctl("memory")["pool"] <= (32 << 20) + rig.SLACK, "what is not promised leaves")
+            c.ok(f"in 0 {32 * MIB_PAGES} 1")
+            c.ok(f"out 0 {32 * MIB_PAGES} 2")
+            check("0:ready" in c.ok("peers") and "pressure" in c.ok("peers"), c.ok("peers"))
+            c.ok("release")
+            c.ok(f"wait released {rig.LIMIT * 1000}")
+            until(lambda: memd.ctl("memory")["pool"] <= rig.SLACK, "slabs that leave leave no memory behind")
+            memd.ctl("pressure", "auto")
+            until(lambda: memd.ctl("memory")["memory"] == 96 << 20, "and all is lent again")
+        memd = net.memd("--memory", "16M", "--pressure-available", "8T")
+        check(memd.ctl("pressure")["pressure"] and memd.stat("pressure"), memd.ctl("pressure"))
+        check("memory is short" in memd.said(), memd.said())
+
+
+def a_drained_server_takes_no_new_slabs(scratch):
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "64M")
+        with net.client([memd], pages=8 * MIB_PAGES) as c, \
+             net.client([memd], device=0xd2, pages=8 * MIB_PAGES) as other:
+            c.ready()
+            check(memd.ctl("drain", "on")["draining"] and memd.ctl("memory")["draining"], memd.ctl("memory"))
+            other.ok(f"wait no-space {rig.LIMIT * 1000}")
+            c.ok(f"out 0 {8 * MIB_PAGES} 1")
+            c.ok(f"in 0 {8 * MIB_PAGES} 1")
+            check(not memd.ctl("drain", "off")["draining"], "it is over")
+            other.ready()
+
+
 CASES = [pages_at_mtu_9000, pages_in_segments_at_mtu_1500, a_full_server_says_how_much_there_is,
          the_next_server_is_used, memory_grows_and_shrinks_under_use,
          what_is_free_goes_back_to_the_system, a_restarted_server_is_empty_and_known_to_be,
          a_killed_server_too, one_device_cannot_see_another, another_version_is_refused_on_both_sides,
          idle_costs_nothing, a_silent_device_loses_its_lease, settings_that_make_no_sense,
-         two_servers_do_not_share_a_name, figures_for_others]
+         two_servers_do_not_share_a_name, figures_for_others, damage_at_rest_is_found,
+         damage_is_not_given_out_unfound_either, short_memory_is_given_back,
+         a_drained_server_takes_no_new_slabs]

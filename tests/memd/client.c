@@ -174,6 +174,8 @@ static void show_peers(void)
 	for (uint32_t i = 0; i < client.servers; i++) {
 		rmnic_rmp_client_peer(client.rmp, i, &info);
 		printf(" %u:%s,mtu=%u", i, rmnic_peer_state_names[info.state], info.mtu);
+		if (info.pressure)
+			printf(",pressure");
 		if (info.refused == RMNIC_RMP_S_VERSION)
 			printf(",speaks=%u-%u", info.version_min, info.version_max);
 		else if (info.refused)

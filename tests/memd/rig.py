@@ -24,6 +24,7 @@ BUILD = ROOT / "build/host-backend"
 MEMD, CTL, CLIENT = BUILD / "rmnic-memd", BUILD / "rmnicctl", BUILD / "memd-test/client"
 LIMIT = 60
 MIB_PAGES = 256
+SLACK = 8 << 20  # what a server keeps beside what is promised, in whole granules
 
 
 class Net(net_rig.Net):

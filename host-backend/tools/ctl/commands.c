@@ -136,6 +136,29 @@ static json_t *request_memory(const char *name, int argc, char *const *argv,
 	return json_pack("{s:s, s:I}", "command", name, "bytes", (json_int_t)bytes);
 }
 
+static json_t *request_drain(const char *name, int argc, char *const *argv,
+			     struct rmnic_error *err)
+{
+	if (argc == 0)
+		return json_pack("{s:s}", "command", name);
+	if (argc == 1 && (!strcmp(argv[0], "on") || !strcmp(argv[0], "off")))
+		return json_pack("{s:s, s:b}", "command", name, "on", !strcmp(argv[0], "on"));
+	rmnic_error_set(err, "drain wants on or off (a backend's servers: server drain ADDRESS)");
+	return NULL;
+}
+
+static json_t *request_pressure(const char *name, int argc, char *const *argv,
+				struct rmnic_error *err)
+{
+	if (argc == 0)
+		return json_pack("{s:s}", "command", name);
+	if (argc == 1 && (!strcmp(argv[0], "on") || !strcmp(argv[0], "off") ||
+			  !strcmp(argv[0], "auto")))
+		return json_pack("{s:s, s:s}", "command", name, "mode", argv[0]);
+	rmnic_error_set(err, "pressure wants on, off or auto");
+	return NULL;
+}
+
 static json_t *request_level(const char *name, int argc, char *const *argv,
 			     struct rmnic_error *err)
 {
@@ -191,8 +214,8 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_object_print, NULL, "rmnicd" },
 	{ "repair-rate", "[N]", "pages a second that are copied from server to server", request_rate,
 	  ctl_object_print, NULL, "rmnicd" },
-	{ "scrub-rate", "[N]", "pages a second whose copies are compared", request_rate,
-	  ctl_object_print, NULL, "rmnicd" },
+	{ "scrub-rate", "[N]", "pages a second that are looked at while nobody asks for them",
+	  request_rate, ctl_object_print, NULL, NULL },
 	{ "slab", "force DEVICE SLAB|all",
 	  "take what there is of a slab that waits for a server: what only that one has is lost",
 	  request_slab, ctl_object_print, NULL, "rmnicd" },
@@ -201,6 +224,11 @@ const struct ctl_command ctl_commands[] = {
 	  request_recover, print_nothing, NULL, "rmnicd" },
 	{ "memory", "[SIZE]", "what a memory server lends, or another amount", request_memory,
 	  ctl_memory_print, NULL, "rmnic-memd" },
+	{ "drain", "[on|off]", "whether a memory server refuses new slabs", request_drain,
+	  ctl_object_print, NULL, "rmnic-memd" },
+	{ "pressure", "[on|off|auto]",
+	  "whether a memory server is short of memory and wants slabs to be taken away",
+	  request_pressure, ctl_object_print, NULL, "rmnic-memd" },
 	{ "log-level", "[LEVEL]", "what is logged: error, warn, info or debug", request_level,
 	  ctl_object_print, NULL, NULL },
 	{ 0 },
