@@ -50,6 +50,11 @@ fuzz: ## fuzz the engine from the guest's side; SECONDS= how long
 	@scripts/setup base fuzz backend
 	@tests/fuzz/run $(or $(SECONDS),60)
 
+fuzz-qemu: ## fuzz the device by QEMU's own fuzzer; MINUTES= how long (after a build of 10 minutes)
+	@scripts/setup base qemu fuzz
+	@scripts/qemu-build fuzz
+	@tests/fuzz/qemu/run $(or $(MINUTES),10)
+
 qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree
 	@scripts/setup base qemu
 	@scripts/qemu-build $(QEMU_VERSION)
@@ -75,4 +80,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: test-debug-kernel run soak shell test check sim unit lint fuzz qemu driver backend install install-host clean help
+.PHONY: test-debug-kernel run soak shell test check sim unit lint fuzz fuzz-qemu qemu driver backend install install-host clean help

@@ -39,6 +39,7 @@ static bool rmnic_host_map(void *host, uint64_t addr, uint32_t len, bool write,
         .write = write,
         .opaque = mr,
     };
+    rmnic_fuzz_mapped(out);
     return true;
 }
 
@@ -78,6 +79,7 @@ static void rmnic_host_unmap(void *host, struct rmnic_mapping *mapping, uint32_t
     RmnicState *s = host;
     MemoryRegion *mr = mapping->opaque;
 
+    rmnic_fuzz_unmapped(mapping);
     memory_region_ref(mr);
     address_space_unmap(s->as, mapping->ptr, mapping->len, written > 0, written);
     rmnic_region_release(mr);

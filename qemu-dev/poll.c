@@ -86,6 +86,7 @@ static void rmnic_poll_read(EventNotifier *notifier)
     RmnicState *s = rmnic_of_wake(notifier);
 
     if (event_notifier_test_and_clear(notifier)) {
+        rmnic_fuzz_doorbell();
         rmnic_dev_doorbell(s->engine);
         rmnic_poll_work(s);
     }
@@ -162,6 +163,10 @@ void rmnic_engine_call(RmnicState *s, void (*fn)(void *opaque), void *opaque)
 {
     RmnicCall call = { .fn = fn, .opaque = opaque };
 
+    if (!s->thread) {
+        fn(opaque);
+        return;
+    }
     qemu_sem_init(&call.done, 0);
     aio_bh_schedule_oneshot(s->ctx, rmnic_call_bh, &call);
     while (qemu_sem_timedwait(&call.done, s->iommu ? 10 : 1000) < 0) {
@@ -216,6 +221,11 @@ static bool rmnic_thread_create(RmnicState *s, Error **errp)
 
 bool rmnic_poll_start(RmnicState *s, Error **errp)
 {
+#ifdef CONFIG_FUZZ
+    /* An input has to do the same each time, and the fuzzer's hooks know no threads. */
+    s->ctx = qemu_get_aio_context();
+    return true;
+#endif
     if (s->iothread) {
         s->thread = s->iothread;
         object_ref(OBJECT(s->thread));
@@ -238,6 +248,9 @@ void rmnic_poll_halt(RmnicState *s)
 
 void rmnic_poll_stop(RmnicState *s)
 {
+    if (!s->thread) {
+        return;
+    }
     if (s->own_thread) {
         iothread_destroy(s->thread);
     } else {

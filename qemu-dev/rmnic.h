@@ -247,6 +247,19 @@ void rmnic_poll_kick(RmnicState *s);
  */
 void rmnic_engine_call(RmnicState *s, void (*fn)(void *opaque), void *opaque);
 
+/* --- fuzz.c ------------------------------------------------------------------------------- */
+
+#ifdef CONFIG_FUZZ
+/* The fuzzer fills guest memory: here, and what is mapped still, at each doorbell. */
+void rmnic_fuzz_mapped(const struct rmnic_mapping *mapping);
+void rmnic_fuzz_unmapped(const struct rmnic_mapping *mapping);
+void rmnic_fuzz_doorbell(void);
+#else
+static inline void rmnic_fuzz_mapped(const struct rmnic_mapping *mapping) {}
+static inline void rmnic_fuzz_unmapped(const struct rmnic_mapping *mapping) {}
+static inline void rmnic_fuzz_doorbell(void) {}
+#endif
+
 /* --- irq.c -------------------------------------------------------------------------------- */
 
 bool rmnic_irq_init(RmnicState *s, Error **errp);
