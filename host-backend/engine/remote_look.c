@@ -129,5 +129,7 @@ bool rmnic_store_remote_slab(const struct rmnic_store *store, uint64_t slab,
 	out->waiting = s->waiting;
 	for (unsigned int i = 0; i < s->members; i++)
 		memcpy(out->server[i], s->member[i].server, sizeof(out->server[i]));
+	if (s->waiting)
+		rmnic_remote_recover_slab(r, slab, out);
 	return true;
 }

@@ -86,6 +86,18 @@ bool rmnic_remote_recovering(const struct rmnic_remote *r)
 	return r->recovery && begun(r);
 }
 
+void rmnic_remote_recover_slab(const struct rmnic_remote *r, uint64_t slab,
+			       struct rmnic_remote_slab_info *out)
+{
+	const struct rmnic_rmp_view *v = &r->recovery->trace.found[slab].view;
+
+	out->view = rmnic_le64_get(v->view);
+	out->members = v->members;
+	out->syncing = v->syncing;
+	for (unsigned int i = 0; i < v->members; i++)
+		memcpy(out->server[i], v->member[i].server, sizeof(out->server[i]));
+}
+
 /* --- The end of a slab's wait ----------------------------------------------------------------- */
 
 static void wait_over(struct rmnic_remote *r, uint64_t slab)

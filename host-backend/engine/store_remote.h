@@ -107,7 +107,7 @@ struct rmnic_remote_progress {
 struct rmnic_remote_slab_info {
 	uint64_t view;
 	uint8_t members, syncing, away; /* entries, and a bit an entry */
-	bool spill, waiting;
+	bool spill, waiting; /* waiting: the others are of the highest view that was seen */
 	uint8_t server[RMNIC_RMP_MAX_MEMBERS][16];
 };
 

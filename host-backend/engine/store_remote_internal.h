@@ -619,6 +619,9 @@ void rmnic_remote_recover_destroy(struct rmnic_remote *r);
 /* STATE-30: goes on finding out. True: there is more that could be done now. */
 bool rmnic_remote_recover(struct rmnic_remote *r);
 uint64_t rmnic_remote_recover_due(const struct rmnic_remote *r);
+/* Of a slab that waits: the highest view that was seen of it, and who is in that. */
+void rmnic_remote_recover_slab(const struct rmnic_remote *r, uint64_t slab,
+			       struct rmnic_remote_slab_info *out);
 /* The device is not served yet, and nothing is reserved: too little is known of its slabs. */
 bool rmnic_remote_finding(const struct rmnic_remote *r);
 /* Servers may have slabs that no row names yet: nothing is released on any of them. */

@@ -155,6 +155,7 @@ static void recover__all_members(void **state)
 /* STATE-30: whoever is missing may know better; nothing is read, written or released meanwhile. */
 static void recover__a_member_is_missing(void **state)
 {
+	struct rmnic_remote_slab_info info;
 	unsigned int slabs = 0;
 
 	(void)state;
@@ -164,6 +165,8 @@ static void recover__a_member_is_missing(void **state)
 	recover();
 	assert_int_equal(waiting(), SLABS);
 	assert_false(is_over());
+	assert_true(rmnic_store_remote_slab(rw.store, 1, &info));
+	assert_true(info.waiting && info.view && info.members == 2);
 	rw.cfg.timeout_ns = 100 * MS;
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
 	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_UNREACHABLE);
