@@ -39,7 +39,8 @@ def look(control, servers):
             sent.append({"address": address, "pages": None, "bytes": None})  # it is dead, and so are its counters
             continue
         sent.append({"address": address, "pages": pages, "bytes": pages * 4096})
-    return {"servers": sent, "wire": wire}
+    spill = {"pages": stats["spilled_pages"], "out": stats["pages_spilled"], "free": stats["spill_free_pages"]}
+    return {"servers": sent, "wire": wire, "spill": spill}
 
 
 class Server:
@@ -78,12 +79,12 @@ class Fleet:
     with Fleet(servers=2) as fleet: fleet.socket is where QEMU's chardev connects.
 
     memory: what each server lends, one text for all or a list. spare: servers more that have a link, but are neither
-    started nor known to the backend. common, memd_args, rmnicd_args: further
+    started nor known to the backend. spill: what the backend's spill file may take; none: there is none. common, memd_args, rmnicd_args: further
     arguments of the programs. Logs are in build/log/NAME.
     """
 
     def __init__(self, servers=2, name="fleet", mtu=9000, driver="af_packet", memory="512M", slab="64M",
-                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=(), spare=0):
+                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=(), spare=0, spill=None):
         if not 1 <= servers <= servers + spare <= MAX_SERVERS:
             raise Problem(f"{servers + spare} servers: choose 1 to {MAX_SERVERS}, the backend has a link to each")
         self.links = servers + spare
@@ -91,6 +92,7 @@ class Fleet:
         self.memory = [memory] * self.links if isinstance(memory, str) else list(memory)
         self.common = ["--no-huge", "--memory-mib", str(memory_mib), *(["--poll", poll] if poll else []), *common]
         self.memd_args, self.rmnicd_args = list(memd_args), list(rmnicd_args)
+        self.spill = spill
         self.log_dir = os.path.join(ROOT, "build/log", name)
         self.scratch = self.space = self.backend = None
         self.servers = []
@@ -118,6 +120,8 @@ class Fleet:
         self.scratch = tempfile.mkdtemp(prefix="rmnic-fleet-")
         self.socket = os.path.join(self.scratch, "rmnic.sock")
         self.control = os.path.join(self.scratch, "rmnicd.ctl")
+        self.spill_dir = os.path.join(self.scratch, "spill")
+        os.mkdir(self.spill_dir)
         self.space = Namespace()
         for index in range(self.links):
             self.servers.append(Server(self, index))
@@ -137,6 +141,8 @@ class Fleet:
         for server in self.servers:
             argv += ["--port", self.port(server.link, server.gateway)]
             argv += ["--server", f"{server.address}:{PORT}"] if server.named else []
+        if self.spill:
+            argv += ["--spill-dir", self.spill_dir, "--spill-size", self.spill]
         return argv + self.rmnicd_args
 
     def start_backend(self):

@@ -75,6 +75,7 @@ def add_wire(summary, log_name):
     wire = json.loads(text).get("return") if text else None
     summary["servers"] = wire["servers"] if wire else []
     summary["wire"] = wire["wire"] if wire else None
+    summary["spill"] = wire["spill"] if wire else None
     stats = summary["device_stats"] or {}
     sent = sum(server["pages"] or 0 for server in summary["servers"])
     summary["seen_by_servers"] = sent > 0 and sent >= summary.get("pages_out", 1) - stats.get("pages-same-filled", 0)
@@ -123,7 +124,9 @@ def print_wire(summary):
         print(f"{server['address']:24}{server['pages']:>18,d}{server['bytes']:>16,d}")
     wire = summary["wire"]
     print(f"on the wire: {wire['retransmits']:,d} retransmits, {wire['segments']:,d} segments, "
-          f"{wire['crc_errors']:,d} CRC errors\n")
+          f"{wire['crc_errors']:,d} CRC errors")
+    spill = summary["spill"]
+    print(f"spill file: {spill['pages']:,d} pages in it, {spill['out']:,d} were sent there\n")
 
 
 def complain(summary):
