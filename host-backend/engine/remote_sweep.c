@@ -88,6 +88,22 @@ static void step(struct rmnic_remote *r)
 		finish(r, false);
 }
 
+/*
+ * Whether the server has a slab that was dropped and is waited for: the handle it has by now may be
+ * one that a predecessor asked for and did not live to write down (RMP-39).
+ */
+static bool awaited(const struct rmnic_remote *r, uint64_t slab, const uint8_t server[16])
+{
+	const struct rmnic_remote_slab *s = &r->slabs[slab];
+
+	if (slab >= r->state.nslabs)
+		return false;
+	for (unsigned int i = 0; i < s->members; i++)
+		if (s->away >> i & 1 && !memcmp(s->member[i].server, server, 16))
+			return true;
+	return false;
+}
+
 static bool to_release(const struct rmnic_remote *r, const struct rmnic_rmp_list_entry *e)
 {
 	const struct rmnic_remote_sweep *sw = &r->sweep;
@@ -100,6 +116,8 @@ static bool to_release(const struct rmnic_remote *r, const struct rmnic_rmp_list
 	if (rmnic_remote_named(r, rmnic_le64_get(e->slab), info.uuid, sw->store_id,
 			       rmnic_le64_get(e->handle)) ||
 	    rmnic_remote_repair_named(r, sw->peer, rmnic_le64_get(e->handle)))
+		return false;
+	if (awaited(r, rmnic_le64_get(e->slab), info.uuid))
 		return false;
 	return epoch < ours || (epoch == ours && r->peers[sw->peer].own);
 }

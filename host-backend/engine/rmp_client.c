@@ -478,7 +478,11 @@ static void call_due(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, ui
 		return;
 	}
 	if (silent_at(c, call) <= now) {
-		c->peers[call->peer].silent = true;
+		struct rmnic_peer *p = &c->peers[call->peer];
+
+		p->silent = true;
+		/* Who asks it may turn to others: somebody has to hear that it is back. */
+		rmnic_timer_set(&c->timers, &p->retry, now);
 		c->cfg.silent(c->cfg.arg, call->peer, true);
 	}
 	if (hedge_at(c, call) <= now) { /* RMP-31 */

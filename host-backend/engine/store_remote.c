@@ -65,6 +65,8 @@ static void peer_silent(void *arg, uint32_t peer, bool silent)
 	rmnic_remote_pages_look(r);
 	if (silent)
 		rmnic_remote_drop_soon(r);
+	else
+		rmnic_remote_repair_look(r, 0);
 }
 
 static uint16_t remote_flush(struct rmnic_store *store)
