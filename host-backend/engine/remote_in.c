@@ -254,12 +254,12 @@ void rmnic_remote_in_look(struct rmnic_remote_op *o)
 			silent &= rmnic_remote_is_silent(r, slab_of(o), (unsigned int)i);
 		}
 	}
-	if (!o->pending) {
-		if (!in_ask(o, 0, false) && o->op && !o->pending)
-			in_end_bad(o);
-	} else if (silent && in_ask(o, 0, true)) {
+	if (o->pending && !silent)
+		return;
+	if (in_ask(o, 0, o->pending != 0))
 		RMNIC_COUNT(r->remote.failed_over, 1);
-	}
+	else if (!o->pending)
+		in_end_bad(o);
 }
 
 void rmnic_remote_hedge(void *arg, struct rmnic_rmp_call *call)

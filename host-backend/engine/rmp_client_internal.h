@@ -95,6 +95,8 @@ void rmnic_call_submit_ctl(struct rmnic_rmp_client *c, struct rmnic_peer *p, uin
 /* The one function that changes a peer's state. */
 void rmnic_peer_move(struct rmnic_rmp_client *c, struct rmnic_peer *p, enum rmnic_peer_state to);
 void rmnic_peer_greet(struct rmnic_rmp_client *c, struct rmnic_peer *p);
+/* Asks whether it is there, if nothing else is being asked of it. */
+void rmnic_peer_ask(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* Its timer is due. */
 void rmnic_peer_due(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* The server does not know the session (any more), or was silent for too long. */

@@ -318,14 +318,19 @@ static void ping_done(struct rmnic_rmp_call *call)
 		rmnic_peer_lost(call->client, p);
 }
 
+void rmnic_peer_ask(struct rmnic_rmp_client *c, struct rmnic_peer *p)
+{
+	if (p->state == RMNIC_PEER_READY && p->ctl.state == RMNIC_CALL_IDLE)
+		go(c, p, RMNIC_STEP_PING);
+}
+
 void rmnic_peer_due(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
 	if (p->state == RMNIC_PEER_DOWN) {
 		rmnic_peer_greet(c, p);
 	} else if (p->state == RMNIC_PEER_READY) {
 		arm_lease(c, p);
-		if (p->ctl.state == RMNIC_CALL_IDLE)
-			go(c, p, RMNIC_STEP_PING);
+		rmnic_peer_ask(c, p);
 	}
 }
 

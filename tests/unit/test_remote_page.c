@@ -247,6 +247,7 @@ static void out__limits(void **state)
 /* STATE-2: acknowledged is what every member holds; members are on different servers. */
 static void replicas__all_hold_it(void **state)
 {
+	bool cut = false;
 	struct rmnic_page_op op = { .rpn = 3, .data = remote_buf, .done = never };
 	uint64_t before;
 
@@ -263,18 +264,14 @@ static void replicas__all_hold_it(void **state)
 			n += remote_slab(k, i) && rmnic_mem_page(remote_slab(k, i), i)->vstate;
 		assert_int_equal(n, 2);
 	}
-	for (unsigned int k = 0; k < 3; k++)
+	/* While one of them does not hear, a write is not held by all (what then: test_remote_view.c). */
+	for (unsigned int k = 0; k < 3 && !cut; k++)
 		if (remote_slab(k, 3))
-			rw.net.cut[rw.backend][rw.servers[k].end] = 1;
-	for (unsigned int k = 0; k < 3; k++)
-		if (remote_slab(k, 3)) {
-			rw.net.cut[rw.backend][rw.servers[k].end] = 0; /* one of the two hears */
-			break;
-		}
+			rw.net.cut[rw.backend][rw.servers[k].end] = cut = true;
 	before = remote_word(3);
 	cluster_page(remote_buf, 77);
 	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
-	cluster_run(&rw, 3000 * MS);
+	cluster_run(&rw, 20 * MS);
 	assert_true(remote_word(3) == (before | RMNIC_STATE_PAGE_WRITING));
 	rw.store->ops->cancel(rw.store, &op);
 	cluster_fini(&rw);
