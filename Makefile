@@ -55,6 +55,16 @@ fuzz-qemu: ## fuzz the device by QEMU's own fuzzer; MINUTES= how long (after a b
 	@scripts/qemu-build fuzz
 	@tests/fuzz/qemu/run $(or $(MINUTES),10)
 
+perf: ## measure against the peers, side by side; writes build/perf/; QUICK=1 RUNS=host,guest,cost GUEST_KERNEL= ROUNDS=
+	@scripts/setup base backend driver guest qemu perf
+	@$(if $(QEMU),,$(MAKE) qemu)
+	@$(MAKE) driver && $(MAKE) backend
+	@$(MAKE) -s -f host-backend/Makefile bench && $(MAKE) -s -C tests/perf
+	@tests/perf/run
+
+perf-compare: ## what changed since an earlier make perf, noise apart; BASE=its directory
+	@tests/perf/compare $(or $(BASE),$(error BASE= is missing: the directory of an earlier 'make perf', such as BASE=/tmp/perf-before))
+
 qemu: ## QEMU with the device, from Debian's source package; QEMU_VERSION=7.2|10.0 QEMU_SRC=tree
 	@scripts/setup base qemu
 	@scripts/qemu-build $(QEMU_VERSION)

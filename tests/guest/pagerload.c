@@ -2,7 +2,7 @@
 /*
  * pagerload - page a working set larger than the memory in and out, verify every byte, measure
  *
- *   pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL] [-u FILE] [-x FIFO]
+ *   pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL] [-u FILE] [-x FIFO] [-c WORDS]
  *
  * Phases: fill (page-out rate), random reads (page-in latency), random rewrites under a new
  * generation, sequential sweep (page-in rate). Each page's 512 words follow from its number and
@@ -15,6 +15,8 @@
  * With -u reads and rewrites are repeated until FILE is there: the latencies are then those of the last
  * round, but for the slowest page-in, which is that of all rounds. FIFO is opened and closed half way
  * through the first reads: who waits for it may do something to the device then.
+ *
+ * With -c a page's content is its first WORDS words over and over, so that it can be compressed.
  *
  * REPORT takes lines 'say TEXT' and 'data result-LABEL JSON' (default: standard output).
  * Exit: 0 all pages were right and enough of them were paged; 1 not so; 2 wrong use or no swap.
@@ -38,7 +40,7 @@
 #define LOOK_EVERY 1024u	/* pages between two looks at the clock and at /proc/vmstat */
 
 static struct {
-	uint64_t pages, reads, rewrites, seed;
+	uint64_t pages, reads, rewrites, seed, distinct;
 	const char *label, *until, *half_way;
 	int report;
 
@@ -47,13 +49,14 @@ static struct {
 	uint8_t *verified;
 
 	uint32_t *latency_ns;	/* one entry a page-in seen by the random reads */
-	uint64_t latencies;
+	uint32_t *local_ns;	/* one entry a touch of a page that was in memory */
+	uint64_t latencies, locals;
 	uint32_t slowest_ns;
 	uint64_t rounds;
 	uint64_t mismatches;
 	double out_per_s, in_per_s;
 	double ns_per_tick;
-} load = { .pages = 512 * 256, .reads = 20000, .rewrites = 10000, .seed = 1,
+} load = { .pages = 512 * 256, .reads = 20000, .rewrites = 10000, .seed = 1, .distinct = WORDS,
 	   .label = "swap", .report = STDOUT_FILENO };
 
 __attribute__((format(printf, 1, 2))) static void report(const char *format, ...)
@@ -167,10 +170,12 @@ static void page_fill(uint64_t page)
 {
 	uint64_t *word = load.memory + page * WORDS, x = page_seed(page);
 
-	for (unsigned i = 0; i < WORDS; i++) {
+	for (unsigned i = 0; i < load.distinct; i++) {
 		word[i] = x;
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
 	}
+	for (unsigned i = load.distinct; i < WORDS; i++)
+		word[i] = word[i - load.distinct];
 }
 
 static void page_verify(uint64_t page)
@@ -180,6 +185,8 @@ static void page_verify(uint64_t page)
 
 	load.verified[page] = 1;
 	for (unsigned i = 0; i < WORDS; i++) {
+		if (i >= load.distinct)
+			x = word[i - load.distinct];
 		if (word[i] != x) {
 			if (load.mismatches++ < 10)
 				report("say MISMATCH on %s: page %" PRIu64 " generation %u word %u: "
@@ -262,7 +269,7 @@ static void phase_random_read(void)
 	uint64_t faults = major_faults(), after, start, end, page;
 
 	state += load.seed;
-	load.latencies = 0;
+	load.latencies = load.locals = 0;
 	for (uint64_t i = 0; i < load.reads; i++) {
 		if (i == load.reads / 2)
 			half_way();
@@ -273,6 +280,8 @@ static void phase_random_read(void)
 		after = major_faults();
 		if (after != faults)
 			latency_add((uint32_t)((double)(end - start) * load.ns_per_tick));
+		else
+			load.local_ns[load.locals++] = (uint32_t)((double)(end - start) * load.ns_per_tick);
 		faults = after;
 		page_verify(page);
 		if (i % LOOK_EVERY == 0) {
@@ -331,13 +340,18 @@ static int latency_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static double share_us(const uint32_t *sorted_ns, uint64_t count, double share)
+{
+	uint64_t at = (uint64_t)((double)count * share);
+
+	if (!count)
+		return 0;
+	return sorted_ns[at < count ? at : count - 1] / 1000.0;
+}
+
 static double latency_us(double share)
 {
-	uint64_t at = (uint64_t)((double)load.latencies * share);
-
-	if (!load.latencies)
-		return 0;
-	return load.latency_ns[at < load.latencies ? at : load.latencies - 1] / 1000.0;
+	return share_us(load.latency_ns, load.latencies, share);
 }
 
 /* Counts the pages of which the present generation was never read back. */
@@ -357,15 +371,17 @@ static int result_report(uint64_t required)
 		 load.latencies >= load.reads / 10;
 
 	qsort(load.latency_ns, load.latencies, sizeof(*load.latency_ns), latency_compare);
+	qsort(load.local_ns, load.locals, sizeof(*load.local_ns), latency_compare);
 	if (out < required || in < required || load.latencies < load.reads / 10)
 		report("say NOT PAGED on %s: %" PRIu64 " out, %" PRIu64 " in, %" PRIu64 " timed; at least %"
 		       PRIu64 " had to go out and come back\n", load.label, out, in, load.latencies, required);
 	report("data result-%s {\"device\":\"%s\",\"working_set_pages\":%" PRIu64 ",\"pages_out\":%" PRIu64
-	       ",\"pages_in\":%" PRIu64 ",\"page_in_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f}"
-	       ",\"page_ins_timed\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
+	       ",\"pages_in\":%" PRIu64 ",\"page_in_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}"
+	       ",\"local_us\":%.3f,\"page_ins_timed\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
 	       ",\"mismatches\":%" PRIu64 ",\"unverified\":%" PRIu64 ",\"ok\":%s}\n",
 	       load.label, load.label, load.pages, out, in, latency_us(0.5), latency_us(0.9),
-	       latency_us(0.99), load.slowest_ns / 1000.0, load.latencies, load.rounds, load.out_per_s, load.in_per_s,
+	       latency_us(0.99), latency_us(0.999), load.slowest_ns / 1000.0,
+	       share_us(load.local_ns, load.locals, 0.5), load.latencies, load.rounds, load.out_per_s, load.in_per_s,
 	       load.mismatches, unverified, ok ? "true" : "false");
 	return ok ? 0 : 1;
 }
@@ -398,6 +414,7 @@ static uint64_t setup(void)
 	load.generation = table(load.pages, sizeof(*load.generation));
 	load.verified = table(load.pages, sizeof(*load.verified));
 	load.latency_ns = table(load.reads, sizeof(*load.latency_ns));
+	load.local_ns = table(load.reads, sizeof(*load.local_ns));
 	/* Our own tables and code are not to be paged, or their faults would be measured too. */
 	if (mlockall(MCL_CURRENT))
 		fail("mlockall: %s", strerror(errno));
@@ -425,7 +442,7 @@ int main(int argc, char **argv)
 	uint64_t required;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:n:w:s:r:l:u:x:")) != -1) {
+	while ((option = getopt(argc, argv, "m:n:w:s:r:l:u:x:c:")) != -1) {
 		switch (option) {
 		case 'm': load.pages = number(optarg, 'm') * 256; break;
 		case 'n': load.reads = number(optarg, 'n'); break;
@@ -433,6 +450,7 @@ int main(int argc, char **argv)
 		case 's': load.seed = number(optarg, 's'); break;
 		case 'l': load.label = optarg; break;
 		case 'u': load.until = optarg; break;
+		case 'c': load.distinct = number(optarg, 'c'); break;
 		case 'x': load.half_way = optarg; break;
 		case 'r':
 			load.report = open(optarg, O_WRONLY | O_NOCTTY | O_CLOEXEC);
@@ -440,9 +458,11 @@ int main(int argc, char **argv)
 				fail("-r %s: %s", optarg, strerror(errno));
 			break;
 		default: fail("usage: pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL]"
-			      " [-u FILE] [-x FIFO]");
+			      " [-u FILE] [-x FIFO] [-c WORDS]");
 		}
 	}
+	if (!load.distinct || load.distinct > WORDS)
+		fail("-c: a page has 1 to %u words", WORDS);
 	vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 	required = setup();
 	out_before = pages_out();

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""In one guest: swap on rmnic and on its peers in turn, several rounds."""
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+from fleetlib.fleet import Fleet
+from fleetlib.netns import Problem
+from guestvm import devices, machine
+from perflib import ROOT
+from perflib.peers import PORTS, SERVER, PeerLink, PeerServer
+
+OWN = "198.51.100.2"   # the guest's address
+DISTINCT = 192         # words of a page that are not repeated in it: lzo-rle makes 4 KiB about 1.6 KiB
+REPLICAS = {"rmnic": 1, "rmnic2": 2}
+
+
+class GuestRuns:
+    def __init__(self, settings, samples):
+        self.settings, self.samples = settings, samples
+        slab = devices.SLAB_MIB
+        self.store = -(-(settings.working_set + 64) // slab) * slab
+
+    def steps(self):
+        """One guest for all rounds of a kernel: a step takes minutes, and the guest says where it is."""
+        for kernel in self.settings.kernels:
+            yield (f"guest, Linux {kernel}: {self.settings.rounds} rounds of {', '.join(self.settings.guest_cases)}",
+                   lambda kernel=kernel: self.run(kernel))
+
+    def run(self, kernel):
+        name = f"perf-{kernel}"
+        with contextlib.ExitStack() as stack:
+            fleets = {case: stack.enter_context(self.fleet(case, f"{name}-{case}")) for case in REPLICAS
+                      if case in self.settings.guest_cases}
+            space = None
+            if "nbd" in self.settings.guest_cases:
+                space = self.nbd(stack, name, next(iter(fleets.values()), None))
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(
+                prefix="rmnic-perf-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+            self.boot(kernel, name, fleets, scratch, space)
+        self.collect(kernel, name)
+
+    def fleet(self, case, name):
+        # Each server can hold its share and a slab more, or everything twice over.
+        memory = f"{self.store * REPLICAS[case] // 2 + 2 * devices.SLAB_MIB}M"
+        return Fleet(2, name, memory=memory, rmnicd_args=["--replicas", str(REPLICAS[case])])
+
+    def nbd(self, stack, name, fleet):
+        """The server in a namespace of its own; the guest's card is bridged to the link."""
+        if not fleet:
+            fleet = Fleet(1, name + "-nbd")
+            stack.callback(fleet.close)
+            fleet.lay_out()
+        link = PeerLink(fleet, bridge=True)
+        stack.callback(link.close)
+        stack.enter_context(PeerServer(link, "nbd", self.store, os.path.join(ROOT, "build/log", name + "-nbd")))
+        return fleet.space
+
+    # --- The guest ---
+
+    def device_args(self, fleets, scratch):
+        args = devices.shared_ram(self.settings.ram) if fleets else []
+        for index, case in enumerate(self.settings.guest_cases):
+            if case in ("rmnic", "rmnic2", "embedded"):
+                args += devices.rmnic(index, self.store, case, fleets[case].socket if case in fleets else None)
+            elif case in devices.PEERS:
+                args += devices.peer(case, self.store, scratch)
+            elif case == "pmem":
+                args += ["-machine nvdimm=on", f"-m slots=1,maxmem={self.settings.ram + self.store + 1024}M",
+                         f"-object memory-backend-ram,id=pm0,size={self.store}M,prealloc=on", "-device nvdimm,memdev=pm0"]
+            elif case == "nbd":
+                args += ["-netdev tap,id=net0,ifname=tap0,script=no,downscript=no", "-device virtio-net-pci,netdev=net0,romfile="]
+        return args
+
+    def boot(self, kernel, name, fleets, scratch, space):
+        settings = self.settings
+        cases = settings.guest_cases * settings.rounds
+        # A slow peer needs a second for some thousand pages.
+        timeout = 60 + len(cases) * (20 + settings.working_set / 4)
+        command = [machine.path("scripts/guest-run"), "--kernel", kernel, "--job", "run", "--name", name, "--ram",
+                   str(settings.ram), "--timeout", str(timeout), "--look", self.look_command(fleets)]
+        for key, value in {"DEVICES": ",".join(cases), "WORKING_SET": settings.working_set, "READS": settings.reads,
+                           "REWRITES": settings.rewrites, "DISTINCT": DISTINCT, "CPU": 1,
+                           "NBD": f"{SERVER},{PORTS['nbd']},{OWN}"}.items():
+            command += ["--env", f"{key}={value}"]
+        for arg in self.device_args(fleets, scratch):
+            command += ["--qemu-arg", arg]
+        child = subprocess.Popen(command, preexec_fn=space.enter if space else None)
+        try:
+            status = child.wait()
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+        if status:
+            raise Problem(f"the guest of Linux {kernel} ended with status {status}: see build/log/{name}")
+
+    @staticmethod
+    def look_command(fleets):
+        words = [sys.executable, "-B", os.path.join(ROOT, "tests/perf/cpu")]
+        for case, fleet in fleets.items():
+            words += [f"{case}={','.join(str(child.pid) for child in fleet.children())}"]
+        return shlex.join(words)
+
+    # --- What it said ---
+
+    def collect(self, kernel, name):
+        for case in self.settings.guest_cases:
+            results = lines_of(name, f"result-{case}")
+            if len(results) != self.settings.rounds:
+                raise Problem(f"{case} on Linux {kernel}: {len(results)} results of {self.settings.rounds} rounds: see build/log/{name}")
+            cpus = [line["return"] for line in lines_of(name, f"cpu-{case}")]
+            for number, result in enumerate(results):
+                self.add(case, kernel, result, cpus[2 * number:2 * number + 2])
+
+    def add(self, case, kernel, result, cpus):
+        if not result["ok"]:
+            self.samples.bad(f"{case} on Linux {kernel}: {result['mismatches']} mismatches, {result['unverified']} pages unverified")
+        before, after = cpus
+        pages = result["pages_out"] + result["pages_in"]
+        of = ("qemu", case) if case in REPLICAS else ("qemu",)
+        cpu = sum(after[who] - before[who] for who in of) * 1e6 / pages
+        backend = sum(after[who] - before[who] for who in of[1:]) * 1e6 / pages
+        self.samples.add("guest", case, "random read", kernel, latency=result["page_in_us"], cpu=cpu,
+                         more={"local_us": result["local_us"], "backend_and_servers_cpu_us_per_page": backend})
+        self.samples.add("guest", case, "fill", kernel, out_rate=result["page_out_pages_per_s"])
+        self.samples.add("guest", case, "sweep", kernel, in_rate=result["page_in_pages_per_s"])
+
+
+def lines_of(log_name, name):
+    try:
+        with open(machine.path("build/log", log_name, name), encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except OSError:
+        return []

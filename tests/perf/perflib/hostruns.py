@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""On the host, without a guest: rmnic and its peers over links of the same kind, at several queue depths."""
+import contextlib
+import json
+import os
+import subprocess
+
+from fleetlib.child import Child
+from fleetlib.fleet import PORT, PROGRAMS, Fleet, program
+from fleetlib.netns import Problem
+from perflib import ROOT
+from perflib.peers import PORTS, SERVER, PeerLink, PeerServer
+from perflib.processes import cpu_s
+
+QUESTION, HEADER, PAGE = 62, 62, 4096   # bytes of READ, in front of a page, of a page
+REDO = 20000                            # exchanges of the bare ping-pong at depth 1, for each 0.3 s
+
+
+def json_of(argv, log_dir, space=None, lines=False):
+    """What a program prints as JSON; a bad end is a problem with its name."""
+    with open(os.path.join(log_dir, os.path.basename(argv[0]) + ".log"), "ab") as log:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=log, preexec_fn=space.enter if space else None, check=False)
+    if done.returncode:
+        raise Problem(f"{os.path.basename(argv[0])} ended with status {done.returncode}: see {log.name}")
+    return [json.loads(line) for line in done.stdout.splitlines()] if lines else json.loads(done.stdout)
+
+
+class HostRuns:
+    def __init__(self, settings, samples):
+        self.settings, self.samples = settings, samples
+        self.log_dir = os.path.join(ROOT, "build/log/perf-host")
+        os.makedirs(self.log_dir, exist_ok=True)
+
+    def steps(self):
+        """Round by round, so that the machine's drift hits all alike."""
+        for number in range(self.settings.rounds):
+            for case in self.settings.host_cases:
+                yield f"host, round {number + 1}: {case}", lambda case=case: getattr(self, "run_" + case.replace("-", "_"))()
+
+    # --- rmnic ---
+
+    def fleet(self, servers=2, **options):
+        memory = f"{self.settings.host_mib * 2 + 64}M"
+        return Fleet(servers, "perf-fleet", memory=memory, **options)
+
+    def phases(self, case, depth, report, cpu=None):
+        """A report of rmnic-bench as samples."""
+        if not report["ok"]:
+            self.samples.bad(f"{case} at depth {depth}: {report['mismatches']} mismatches, {report['errors']} errors")
+        for phase in report["phases"]:
+            if phase["workload"] == "fill":
+                continue
+            out = phase["workload"].startswith("out")
+            self.samples.add("host", case, f"{phase['workload']} depth {depth}", latency=phase["latency_us"], cpu=cpu,
+                             **{"out_rate" if out else "in_rate": phase["pages_per_s"]})
+
+    def bench(self, depth, *more):
+        return [program("rmnic-bench"), "--json", "--workloads", "fill,in-rand,out-rand", "--queue-depth", str(depth),
+                "--seconds", str(max(1, round(self.settings.seconds))), "--working-set", f"{self.settings.host_mib}M", *more]
+
+    def over_socket(self, case, *rmnicd_args):
+        with self.fleet(rmnicd_args=rmnicd_args) as fleet:
+            pids = [child.pid for child in fleet.children()]
+            for depth in self.settings.depths:
+                before = sum(map(cpu_s, pids))
+                report = json_of(self.bench(depth, "--socket", fleet.socket), self.log_dir)
+                pages = sum(phase["pages"] for phase in report["phases"])
+                self.phases(case, depth, report, (sum(map(cpu_s, pids)) - before) * 1e6 / pages)
+
+    def run_rmnic_1(self):
+        self.over_socket("rmnic-1", "--replicas", "1")
+
+    def run_rmnic_2(self):
+        self.over_socket("rmnic-2", "--replicas", "2")
+
+    @contextlib.contextmanager
+    def one_link(self):
+        fleet = self.fleet(1, poll="busy")
+        try:
+            fleet.lay_out()
+            yield fleet, fleet.servers[0]
+        finally:
+            fleet.close()
+
+    def run_inside(self):
+        """The generator in the backend's lcore, as the bare ping-pong is in its own."""
+        with self.one_link() as (fleet, server):
+            child = server.start()
+            try:
+                child.ready(60)
+                for depth in self.settings.depths:
+                    self.phases("inside", depth, json_of(
+                        self.bench(depth, "--inside", "--no-huge", "--poll", "busy", "--server", f"{server.address}:{PORT}",
+                                   "--port", fleet.port(server.link, server.gateway)), self.log_dir, fleet.space))
+            finally:
+                child.stop()
+
+    # --- The limits ---
+
+    def run_pingpong(self):
+        """UDP/IPv4 frames of the sizes of a page-in on the same ports, with nothing around them."""
+        common = ["--no-huge", "--poll", "busy"]
+        name = program("rmnic-pingpong")
+        with self.one_link() as (fleet, server):
+            child = Child("pingpong", [name, "server", "--port", fleet.port("up0", server.address), *common], server.space,
+                          fleet.scratch, fleet.log_dir).start()
+            try:
+                child.ready(60)
+                for depth in self.settings.depths:
+                    self.pingpong(fleet, [name, "client", "--to", server.address, "--json", "--depth", str(depth), "--request",
+                                          str(QUESTION), "--reply", str(HEADER + PAGE), "--count",
+                                          str(int(REDO * self.settings.seconds / 0.3) * min(depth, 4)), "--port",
+                                          fleet.port(server.link, server.gateway), *common], depth)
+            finally:
+                child.stop()
+
+    def pingpong(self, fleet, argv, depth):
+        said = json_of(argv, self.log_dir, fleet.space)
+        self.samples.add("host", "pingpong", f"in-rand depth {depth}", in_rate=said["rate"],
+                         latency={key[:-3]: said[key] for key in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")})
+
+    def run_embedded(self):
+        for depth in self.settings.depths:
+            self.phases("embedded", depth, json_of(self.bench(depth, "--store", "local"), self.log_dir))
+
+    def run_engine(self):
+        """The embedded store and memcpy over the same set, with checksums, in one thread."""
+        for line in json_of([os.path.join(PROGRAMS, "engine-bench"), str(self.settings.engine_mib)], self.log_dir, lines=True):
+            if line["what"] == "page-out" and line["batch"] != 16:
+                continue
+            case = "memcpy" if line["what"] == "memcpy" else "engine"
+            workload = {"memcpy": "in-rand", "page-in": "in-rand", "page-out": "out-seq"}[line["what"]]
+            rate = 1e9 / line["cpu_ns_per_page"]
+            self.samples.add("host", case, f"{workload} depth {line['batch']}", cpu=line["cpu_ns_per_page"] / 1000,
+                             **{"out_rate" if line["what"] == "page-out" else "in_rate": rate})
+
+    # --- The peers ---
+
+    def run_nbd(self):
+        self.peer("nbd")
+
+    def run_redis(self):
+        self.peer("redis")
+
+    def run_memcached(self):
+        self.peer("memcached")
+
+    def peer(self, kind):
+        pages = self.settings.host_mib * 256
+        with self.one_link() as (fleet, _):
+            link = PeerLink(fleet)
+            try:
+                with PeerServer(link, kind, self.settings.host_mib, self.log_dir) as server:
+                    before = server.cpu()
+                    said = json_of([os.path.join(ROOT, "build/perf/bin/peerload"), kind, SERVER, str(PORTS[kind]), str(pages),
+                                    str(self.settings.seconds), *map(str, self.settings.depths)], self.log_dir, fleet.space, True)
+                    cpu = (server.cpu() - before) * 1e6 / sum(line["pages"] for line in said)
+            finally:
+                link.close()
+        for line in said:
+            if line["workload"] == "fill":
+                continue
+            rate = "out_rate" if line["workload"] == "out-rand" else "in_rate"
+            self.samples.add("host", kind, f"{line['workload']} depth {line['depth']}", latency=line["latency_us"], cpu=cpu,
+                             **{rate: line["pages_per_s"]})

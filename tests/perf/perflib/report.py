@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""summary.json as a page: plots and tables in one file that needs no network."""
+import html
+import io
+import os
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot  # noqa: E402  (the backend has to be chosen before)
+
+from perflib.targets import RAND  # noqa: E402
+
+STYLE = """body { font: 15px/1.45 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 1em 0; font-size: 13px } td, th { padding: .2em .7em; border-bottom: 1px solid #ddd }
+td { text-align: right } td:first-child, th:first-child { text-align: left } svg { max-width: 100%; height: auto }
+.no { color: #a00; font-weight: bold } .yes { color: #060 }"""
+SHARES = ("p50", "p90", "p99", "p999", "max")
+STAGES = ("fetch", "store", "complete")
+
+
+def drawn(figure):
+    text = io.StringIO()
+    figure.tight_layout()
+    figure.savefig(text, format="svg")
+    pyplot.close(figure)
+    return text.getvalue()[text.getvalue().index("<svg"):]
+
+
+def of(summary, run, **wanted):
+    return [entry for entry in summary["cases"] if entry["run"] == run
+            and all(entry[key] == value for key, value in wanted.items())]
+
+
+def latency_plot(cases, title):
+    figure, axes = pyplot.subplots(figsize=(9, 4))
+    for entry in cases:
+        points = [(name, entry["page_in_us"][name]) for name in SHARES if entry["page_in_us"].get(name)]
+        axes.plot([name for name, _ in points], [value for _, value in points], marker="o", label=entry["case"])
+    axes.set(yscale="log", ylabel="us", title=title)
+    axes.grid(True, which="both", alpha=.3)
+    axes.legend()
+    return drawn(figure)
+
+
+def depth_plot(summary, direction):
+    figure, axes = pyplot.subplots(figsize=(9, 4))
+    lines, key = {}, f"page_{direction}_pages_per_s"
+    for entry in of(summary, "host"):
+        workload, _, depth = entry["workload"].partition(" depth ")
+        if workload == f"{direction}-rand" and entry["case"] not in ("engine", "memcpy") and entry[key]:
+            lines.setdefault(entry["case"], []).append((int(depth), entry[key]))
+    for case, points in lines.items():
+        axes.plot(*zip(*sorted(points)), marker="o", label=case)
+    axes.set(xscale="log", yscale="log", xlabel="queue depth", ylabel="pages/s", title=f"Page-{direction} rate, on the host")
+    axes.set_xscale("log", base=2)
+    axes.grid(True, which="both", alpha=.3)
+    if lines:
+        axes.legend()
+    return drawn(figure)
+
+
+def bars_plot(entries, key, title):
+    figure, axes = pyplot.subplots(figsize=(9, 3))
+    axes.bar([entry["case"] for entry in entries], [entry[key] or 0 for entry in entries], color="#47a")
+    axes.set(ylabel="pages/s", title=title)
+    axes.grid(True, axis="y", alpha=.3)
+    return drawn(figure)
+
+
+def slow_down_plot(cases, kernel):
+    """How much longer a touch takes than one of memory that is there, as the share of touches that miss grows."""
+    figure, axes = pyplot.subplots(figsize=(9, 4))
+    for entry in cases:
+        local = entry.get("local_us")
+        if local and entry["page_in_us"]:
+            misses = [share / 100 for share in range(0, 101, 5)]
+            cost = entry["page_in_us"]["p50"] / local
+            axes.plot([100 * miss for miss in misses], [1 + miss * (cost - 1) for miss in misses], label=entry["case"])
+    axes.set(xlabel="touches that miss, %", ylabel="times as slow as local memory", title=f"Slow-down of random touches, {kernel}")
+    axes.grid(True, alpha=.3)
+    if axes.lines:
+        axes.legend()
+    return drawn(figure)
+
+
+def table(head, rows):
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>{cells}</table>"
+
+
+def shown(value, form="{:,.1f}"):
+    return "" if value is None else form.format(value)
+
+
+def targets_table(summary):
+    return table(("target", "kernel", "measured", "wanted", ""), [
+        (html.escape(row["what"]), row["kernel"] or "", shown(row["value"], "{:,g}"), html.escape(row["target"]),
+         '<span class="yes">met</span>' if row["met"] else '<span class="no">not met</span>') for row in summary["targets"]])
+
+
+def cases_table(cases):
+    def latencies(entry):
+        return entry.get("page_in_us") or entry.get("page_out_us") or {}
+    return table(("case", "workload", "p50 us", "p90", "p99", "p99.9", "max", "in, pages/s", "out, pages/s", "CPU us/page",
+                  "runs", "spread of p50", "of the rate"), [
+        (html.escape(entry["case"]), html.escape(entry["workload"]), *(shown(latencies(entry).get(name)) for name in SHARES),
+         shown(entry["page_in_pages_per_s"], "{:,.0f}"), shown(entry["page_out_pages_per_s"], "{:,.0f}"),
+         shown(entry["cpu_us_per_page"]), entry["runs"], shown(entry["spread"]["p50"], "{:.0%}"),
+         shown(entry["spread"]["page_in_pages_per_s"] or entry["spread"]["page_out_pages_per_s"], "{:.0%}"))
+        for entry in cases])
+
+
+def stages_table(summary):
+    rows = [(entry["workload"], shown(entry["mean_us"], "{:.2f}")) for entry in of(summary, "cost", case="stages")]
+    return "<h2>One page-in, stage by stage</h2>" + table(("stage", "mean, us"), rows) if rows else ""
+
+
+def guest_part(summary, kernel):
+    random = [entry for entry in of(summary, "guest", kernel=kernel, workload=RAND) if entry["page_in_us"]]
+    if not random:
+        return ""
+    parts = [f"<h2>In the guest, Linux {kernel}</h2>", latency_plot(random, f"Random page-in, Linux {kernel}")]
+    for workload, key, title in (("sweep", "page_in_pages_per_s", "Sequential page-in"), ("fill", "page_out_pages_per_s", "Page-out")):
+        parts.append(bars_plot(of(summary, "guest", kernel=kernel, workload=workload), key, title))
+    return "".join(parts + [slow_down_plot(random, kernel), cases_table(of(summary, "guest", kernel=kernel))])
+
+
+def host_part(summary):
+    first = [entry for entry in of(summary, "host", workload="in-rand depth 1") if entry["page_in_us"]]
+    if not of(summary, "host"):
+        return ""
+    return ("<h2>On the host, without a guest</h2>" + (latency_plot(first, "Page-in at queue depth 1, on the host") if first else "")
+            + depth_plot(summary, "in") + depth_plot(summary, "out") + cases_table(of(summary, "host")))
+
+
+def cost_part(summary):
+    rows = [(entry["case"], entry["workload"], shown(entry.get("cpu_percent"), "{:.2f}"), shown(entry.get("bytes_per_page"), "{:.2f}"),
+             shown(entry["cpu_us_per_page"], "{:.2f}")) for entry in of(summary, "cost") if entry["case"] != "stages"]
+    return "<h2>What it costs</h2>" + table(("", "", "CPU, % of a core", "bytes/page", "CPU us/page"), rows) if rows else ""
+
+
+def page_write(directory, summary):
+    machine = summary["machine"]
+    kernels = list(dict.fromkeys(entry["kernel"] for entry in summary["cases"] if entry["kernel"]))
+    body = [f"<h1>rmnic, side by side</h1><p>{html.escape(summary['started'])}, {summary['seconds']} s"
+            f"{', quick' if summary['quick'] else ''}; {machine['cpus']} CPUs, {html.escape(machine['cpu'])}, Linux "
+            f"{html.escape(machine['kernel'])}. Medians of the rounds; spread is the largest less the smallest, as a share of the "
+            "median.</p>", "<h2>Targets</h2>", targets_table(summary)]
+    body += [guest_part(summary, kernel) for kernel in kernels] + [host_part(summary), cost_part(summary), stages_table(summary)]
+    file = os.path.join(directory, "index.html")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(f"<!doctype html><meta charset=utf-8><title>rmnic: performance</title><style>{STYLE}</style>{''.join(body)}\n")
+    return file
