@@ -18,6 +18,7 @@
 #define BURST         100  /* of a second's pages: so many may be saved up */
 #define SCAN_PAGES    4096 /* in one call */
 #define COPIES_OF_JOB (RMNIC_REMOTE_COPIES / 2)
+#define SPOILT        4    /* answers, until a page is taken to be wrong where it is and not on its way */
 
 static void copy_done(struct rmnic_rmp_call *call);
 static void copy_idle(struct rmnic_rmp_call *call);
@@ -213,6 +214,9 @@ static bool read_ok(struct rmnic_remote_copy *c)
 		/* fall through */
 	case RMNIC_RMP_S_ABSENT:
 	case RMNIC_RMP_S_CORRUPT:
+		if (call->status == RMNIC_RMP_S_CORRUPT && ++c->spoilt < SPOILT)
+			return false; /* it is asked again */
+		c->spoilt = 0;
 		if (i >= 0)
 			rmnic_remote_fix(r, c->rpn, (unsigned int)i);
 		break;
@@ -295,7 +299,7 @@ static void copy_begin(struct rmnic_remote *r, struct rmnic_remote_copy *c,
 	c->job = j;
 	c->used = true;
 	c->ended = c->again = c->good = c->unheard = false;
-	c->tried = 0;
+	c->tried = c->spoilt = 0;
 	c->rpn = rpn;
 	c->view = slab_of(c)->view;
 	c->word = rmnic_state_page(&r->state, rpn);

@@ -97,6 +97,19 @@ static void view_drop(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 	s->gone = false;
 }
 
+/* A view that changes names members as well that were not met, and may stay away (STATE-20). */
+static bool is_here(const struct rmnic_remote *r, const uint8_t *uuid)
+{
+	struct rmnic_peer_info info;
+
+	for (uint32_t p = 0; p < r->cfg.max_peers; p++)
+		if (!memcmp(rmnic_rmp_client_uuid(r->client, p), uuid, 16)) {
+			rmnic_rmp_client_peer(r->client, p, &info);
+			return info.state == RMNIC_PEER_READY;
+		}
+	return false;
+}
+
 /* False: there are too many servers. */
 static bool view_take(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 		      const struct rmnic_state_view *v, bool recorded)
@@ -110,7 +123,7 @@ static bool view_take(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 		if (!h)
 			return false;
 		h->slabs++;
-		h->met |= r->loaded; /* nobody is made a member who is not here */
+		h->met |= r->loaded && is_here(r, h->uuid);
 		s->members = (uint8_t)(i + 1);
 		s->member[i] = v->member[i];
 		s->since[i] = rmnic_le64_get(v->since[i]);

@@ -282,6 +282,7 @@ struct rmnic_remote_copy {
 	bool unheard;    /* one that was asked for the page did not answer */
 	uint8_t tried;   /* a bit an entry of the slab's view that was read in vain */
 	uint8_t source;  /* entry that is being read */
+	uint8_t spoilt;  /* answers of it whose checksum was wrong */
 	uint64_t view;   /* of the slab, that tried and source are about */
 	uint64_t rpn;
 	uint64_t word;   /* the page's when it was read */
