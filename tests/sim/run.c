@@ -57,6 +57,7 @@ void sim_fail(struct sim *s, const char *format, ...)
 
 	if (s->failure[0])
 		return;
+	s->failed_at = s->w.net.now;
 	va_start(args, format);
 	vsnprintf(s->failure, sizeof(s->failure), format, args);
 	va_end(args);
@@ -108,6 +109,8 @@ static void round_of(struct sim *s, uint64_t until)
 		round_with_rings(s, until);
 	else
 		round_without(s, until);
+	if (s->watch)
+		oracle_watch(s);
 	if (s->w.stuck)
 		sim_fail(s, "somebody has more to do for ever");
 }
@@ -267,6 +270,7 @@ static struct sim *make(uint64_t seed, const struct run_options *options)
 	s->rng = seed * 0x2545f4914f6cdd1dull;
 	s->verbose = options->verbose;
 	s->record = options->verbose;
+	s->watch = options->verbose ? options->watch : 0;
 	s->with_rings = options->rings < 0 ? seed * 0x9e3779b97f4a7c15ull >> 63 != 0 : options->rings;
 	s->ops = calloc(MAX_OPS, sizeof(*s->ops));
 	s->old_ops = calloc(MAX_OPS, sizeof(*s->old_ops));
@@ -317,7 +321,7 @@ static void explain(const struct sim *s, const struct run_options *options)
 	if (strcmp(again->failure, s->failure) != 0)
 		printf("# the second run of the seed ended otherwise: %s\n", again->failure);
 	printf("# FAILED at %.6f s: %s\n# replay: sim --seed %" PRIu64 " --ops %" PRIu64 " %s --verbose\n",
-	       (double)s->w.net.now / 1e9, s->failure, s->seed, options->ops,
+	       (double)s->failed_at / 1e9, s->failure, s->seed, options->ops,
 	       s->with_rings ? "--rings" : "--direct");
 	put(again);
 }

@@ -8,6 +8,7 @@
 struct run_options {
 	uint64_t ops;
 	bool verbose, quiet;
+	uint64_t watch; /* a page, + 1; 0: none */
 	int rings; /* 1: with a device, 0: without; -1: as the seed will */
 };
 

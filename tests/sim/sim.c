@@ -6,11 +6,12 @@
  * they stop, and everything must finish, and every slab be whole again.
  *
  *   sim [--seed N] [--runs M | --seconds T] [--ops K] [--rings | --direct] [--first]
- *       [--quiet] [--verbose]
+ *       [--quiet] [--verbose [--watch RPN]]
  *
  * --rings: the guest talks to a device in front of the store, --direct: to the store itself;
  * else that is drawn too. --seconds: seeds from N on, for so long.
- * --first ends with the first run that fails; --quiet prints only what failed, and the sum.
+ * --first ends with the first run that fails; --quiet prints only what failed, and the sum;
+ * --watch says of a page what becomes of it, wherever it is kept.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -37,7 +38,7 @@ static uint64_t number(const char *text)
 static int usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N] [--runs M | --seconds T] [--ops K] [--rings | --direct] "
-			"[--first] [--quiet] [--verbose]\n");
+			"[--first] [--quiet] [--verbose [--watch RPN]]\n");
 	return 2;
 }
 
@@ -70,6 +71,8 @@ static bool read_arguments(struct arguments *a, int argc, char **argv)
 			a->options.rings = 1;
 		else if (!strcmp(argv[i], "--direct"))
 			a->options.rings = 0;
+		else if (!strcmp(argv[i], "--watch"))
+			a->options.watch = number(argv[++i]) + 1;
 		else if (!strcmp(argv[i], "--first"))
 			a->first = true;
 		else if (!strcmp(argv[i], "--quiet"))

@@ -83,6 +83,7 @@ struct sim {
 	bool faults;
 	bool stalled; /* the backend is not ready: the guest waits */
 	bool verbose, record;
+	uint64_t watch, watched; /* a page, + 1 */
 	struct memnet_faults net_faults;
 	struct sim_op *ops;     /* MAX_OPS */
 	struct sim_op *old_ops; /* of the backend that was succeeded */
@@ -93,12 +94,14 @@ struct sim {
 	struct sim_rot rots[ROTS];
 	unsigned int nrots;
 	struct rmnic_state_view views[MAX_SLABS]; /* as they were seen last */
+	uint64_t lost_at[MAX_SLABS]; /* when nobody of an old view was left in the new one */
 	uint64_t trouble; /* of the backend itself */
 	uint64_t heal_at, wake_at, old_at;
 	uint64_t done, ok, errors, counts[FAULT_COUNT];
 	char events[EVENTS][112];
 	unsigned int nevents;
 	char failure[256];
+	uint64_t failed_at;
 };
 
 /* Draws of the guest's and the faults' own: the network's do not shift them. */
@@ -130,6 +133,7 @@ unsigned int oracle_server(const struct rmnic_rmp_member *m);
 /* Copies may be gone: pages of the slab that have no other are lost, rightly. */
 void oracle_doom(struct sim *s, uint64_t slab);
 void oracle_doom_all(struct sim *s);
+void oracle_watch(struct sim *s);
 /* Looks at views that have changed since. */
 void oracle_views(struct sim *s);
 /* A page-out was acknowledged. */
