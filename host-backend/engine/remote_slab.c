@@ -203,6 +203,14 @@ bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8
 	return false;
 }
 
+uint16_t rmnic_remote_peer_by(const struct rmnic_remote *r, const uint8_t uuid[16])
+{
+	for (uint32_t p = 0; p < r->cfg.max_peers; p++)
+		if (!memcmp(rmnic_rmp_client_uuid(r->client, p), uuid, 16))
+			return (uint16_t)p;
+	return RMNIC_NO_PEER;
+}
+
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
 {
 	const uint8_t *uuid = s->member[i].server;
@@ -212,12 +220,7 @@ uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *
 	if (s->peer[i] != RMNIC_NO_PEER &&
 	    !memcmp(rmnic_rmp_client_uuid(r->client, s->peer[i]), uuid, 16))
 		return s->peer[i];
-	s->peer[i] = RMNIC_NO_PEER;
-	for (uint32_t p = 0; p < r->cfg.max_peers; p++)
-		if (!memcmp(rmnic_rmp_client_uuid(r->client, p), uuid, 16)) {
-			s->peer[i] = (uint16_t)p;
-			break;
-		}
+	s->peer[i] = rmnic_remote_peer_by(r, uuid);
 	return s->peer[i];
 }
 

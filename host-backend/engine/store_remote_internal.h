@@ -436,7 +436,9 @@ void rmnic_remote_hedge(void *arg, struct rmnic_rmp_call *call);
 
 /* Reads every row of the state block. False: one is damaged. */
 bool rmnic_remote_slabs_load(struct rmnic_remote *r);
-/* The member's server, if it has been met. */
+/* The server with this uuid, if it has been met. */
+uint16_t rmnic_remote_peer_by(const struct rmnic_remote *r, const uint8_t uuid[16]);
+/* The member's server, likewise. */
 uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *slab, unsigned int i);
 /* From now on the slab's members are those of view. recorded: they were told of it already. */
 void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct rmnic_state_view *view,
