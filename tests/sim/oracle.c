@@ -137,8 +137,12 @@ static void promoted(struct sim *s, uint64_t slab, const struct rmnic_rmp_member
 			sim_fail(s, "page %" PRIu64 ": server %u is a whole member with version %" PRIu64
 				 ", acknowledged was %" PRIu64, slab * CLUSTER_SLAB + i,
 				 oracle_server(m), version, VERSION(word));
+		/*
+		 * A server that was a member before all was lost gives the same slab again (RMP-15),
+		 * with pages that were freed since: no harm, for no word asks for them.
+		 */
 		if (KIND(word) == RMNIC_STATE_PAGE_FREED && !(word & RMNIC_STATE_PAGE_TELL) &&
-		    (at->meta[i].vstate & CONTENT))
+		    !s->lost_at[slab] && (at->meta[i].vstate & CONTENT))
 			sim_fail(s, "page %" PRIu64 ": it is free, and server %u is a whole member with it",
 				 slab * CLUSTER_SLAB + i, oracle_server(m));
 	}
@@ -176,13 +180,13 @@ static void view_changed(struct sim *s, uint64_t slab, const struct rmnic_state_
 			    !memcmp(v->member[i].server, v->member[k].server, 16))
 				sim_fail(s, "slab %" PRIu64 ": server %u is a member twice", slab,
 					 oracle_server(&v->member[i])); /* STATE-26 */
+	for (unsigned int i = 0; i < v->members; i++)
+		stayed |= (whole(v) >> i & 1) && named(old, whole(old), &v->member[i]);
+	if (!stayed && old->members)
+		s->lost_at[slab] = s->w.net.now;
 	for (unsigned int i = 0; i < v->members && old->members; i++)
 		if ((whole(v) >> i & 1) && !named(old, whole(old), &v->member[i]))
 			promoted(s, slab, &v->member[i]);
-		else if (whole(v) >> i & 1)
-			stayed = true;
-	if (!stayed)
-		s->lost_at[slab] = s->w.net.now;
 	if (whole(old) && !whole(v) && v->members)
 		last_dropped(s, slab, old);
 	oracle_doom(s, slab);
