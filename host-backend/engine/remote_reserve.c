@@ -229,8 +229,25 @@ static uint64_t next_view(const struct rmnic_remote *r, uint64_t slab)
 	return rmnic_le64_get(r->state.slabs[slab].current) + 1 + 2ull * r->slabs[slab].attempts;
 }
 
+/* STATE-26: those that answer first are not all there are to choose from. */
+static bool greeting(const struct rmnic_remote *r)
+{
+	struct rmnic_peer_info info;
+
+	if (r->served || rmnic_env_now(&r->cfg.env) >= r->created + RMNIC_REMOTE_GREET_NS)
+		return false;
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
+		rmnic_rmp_client_peer(r->client, i, &info);
+		if (info.state < RMNIC_PEER_READY)
+			return true;
+	}
+	return false;
+}
+
 static void start_allocs(struct rmnic_remote *r)
 {
+	if (greeting(r))
+		return;
 	/* What cannot be ended is not begun: it would be begun again and again. */
 	if (rmnic_remote_takers(r) < r->cfg.replicas)
 		return;

@@ -322,6 +322,8 @@ static uint64_t own_due(const struct rmnic_remote *r)
 	else if ((r->status == RMNIC_REMOTE_STARTING || r->status == RMNIC_REMOTE_GROWING) &&
 		 r->meet_until > now)
 		due = sooner(due, r->meet_until);
+	if (r->status == RMNIC_REMOTE_STARTING && r->created + RMNIC_REMOTE_GREET_NS > now)
+		due = sooner(due, r->created + RMNIC_REMOTE_GREET_NS);
 	if (r->sweep_after > now)
 		due = sooner(due, r->sweep_after);
 	if (r->status >= RMNIC_REMOTE_RELEASING)

@@ -38,6 +38,7 @@
 #define RMNIC_REMOTE_HOLDERS 256
 #define RMNIC_REMOTE_UNSPILLS 8
 #define RMNIC_REMOTE_SPILL_BUCKETS 64
+#define RMNIC_REMOTE_GREET_NS UINT64_C(500000000) /* so long all servers are waited for at first */
 #define RMNIC_MEMBERS       RMNIC_RMP_MAX_MEMBERS
 #define RMNIC_REMOTE_JOBS   8  /* slabs that get a member at a time */
 #define RMNIC_REMOTE_COPIES 16 /* pages, or ranges of freed ones, on their way between servers */

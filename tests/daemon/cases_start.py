@@ -35,8 +35,15 @@ def start__port_out_of_range(_):
 
 
 def start__number_out_of_range(_):
-    _refused(PORT + "\nreplicas = 9;\n", "FILE:3:", "replicas", "9", "1", "4")
+    _refused(PORT + "\nreplicas = 9;\n", "FILE:3:", "replicas", "9", "0", "4")
+    _refused(PORT + "drop_ms = 0;\n", "FILE:2:", "drop_ms", "1", "10000")
+    _refused(PORT + "hedge_permille = 1001;\n", "FILE:2:", "hedge_permille", "1", "1000")
     _refused("lcores = 0;\n", "FILE:1:", "lcores", "0", "1", "32")
+
+
+def start__number_of_more_than_32_bits(_):
+    """libconfig itself takes it for a 5."""
+    _refused(PORT + "udp_port = 4294967301;\n", "FILE:2:", "udp_port", "4294967301", "out of range")
 
 
 def start__unknown_key(_):

@@ -43,7 +43,7 @@ class State:
         self.uuid, self.pages, self.slab_pages, self.qpairs, self.depth = uuid, pages, slab_pages, qpairs, depth
         queues = qpairs + 1
         slab = STATE_ALIGN
-        page = slab + aligned(pages // slab_pages * 320)
+        page = slab + aligned(pages // slab_pages * 384)
         queue = page + aligned(pages * 8)
         flight = queue + aligned(queues * 64)
         self.size = flight + aligned(queues * depth * 128)

@@ -45,7 +45,8 @@ class Rig:
     @property
     def fleet(self):
         if not self.made:
-            self.made = Fleet(servers=2, name="daemon", memory="512M")
+            # Where a case wants more replicas it says so.
+            self.made = Fleet(servers=2, name="daemon", memory="512M", rmnicd_args=["--replicas", "1"])
             if os.getuid():
                 # Where a plain user may have DPDK's telemetry.
                 self.runtime = tempfile.TemporaryDirectory(prefix="rmnic-run-")
