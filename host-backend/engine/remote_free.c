@@ -171,7 +171,7 @@ static void tell_members(struct rmnic_remote *r, struct rmnic_remote_free *f)
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 
 	f->used = true;
-	f->failed = false;
+	f->failed = s->waiting; /* STATE-30: nobody can be told yet */
 	/* Above every write of these pages so far, below every one to come. */
 	f->version = rmnic_state_version(&r->state);
 	f->pending = f->leaving = 1; /* one for the loop */

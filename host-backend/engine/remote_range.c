@@ -25,8 +25,11 @@ static bool submit(struct rmnic_remote_range *range)
 	call->done = range_done;
 	call->idle = range_idle;
 	call->arg = range;
-	range->asked = rmnic_rmp_client_submit(r->client, call);
-	return range->asked;
+	range->asked = true; /* it may end at once */
+	if (rmnic_rmp_client_submit(r->client, call))
+		return true;
+	range->asked = false;
+	return false;
 }
 
 bool rmnic_remote_range_ask(struct rmnic_remote_range *range, unsigned int i, uint16_t peer,

@@ -237,11 +237,12 @@ static bool read_next(struct rmnic_remote *r)
 	call->done = read_done;
 	call->idle = read_idle;
 	call->arg = r;
-	sc->asked = true;
-	sc->asked = rmnic_rmp_client_submit(r->client, call);
-	if (!sc->asked)
-		rest(r, sc->range.pages);
-	return !sc->asked;
+	sc->asked = true; /* it may end at once */
+	if (rmnic_rmp_client_submit(r->client, call))
+		return false;
+	sc->asked = false;
+	rest(r, sc->range.pages);
+	return true;
 }
 
 /* --- Rounds ---------------------------------------------------------------------------------- */

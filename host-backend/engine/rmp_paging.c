@@ -81,15 +81,16 @@ static void read_page(struct rmnic_rmp_server *s, const struct rmnic_call *call)
 /* --- Page-out: receiving --------------------------------------------------------------------- */
 
 /*
- * RMP-19. What is there already is looked at before a write of it is answered without being done:
- * its reader may have found it damaged, and this is the page that replaces it (RMP-40).
+ * RMP-19. What is there in this version already is looked at before the write is answered without
+ * being done: its reader may have found it damaged, and this is what replaces it (RMP-40).
  */
 static uint16_t may_write(struct rmnic_rmp_server *s, const struct rmnic_call *call, bool *again)
 {
 	const struct rmnic_rmp_msg *m = &call->msg;
 	uint16_t status = rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, again);
 
-	if (!*again || rmnic_mem_check(s->cfg.store, call->slab, m->rpn))
+	if (rmnic_mem_page(call->slab, m->rpn)->vstate >> RMNIC_RMP_VERSION_SHIFT != m->version ||
+	    rmnic_mem_check(s->cfg.store, call->slab, m->rpn))
 		return status;
 	return rmnic_mem_may_write(call->slab, m->rpn, m->version, m->crc, again);
 }

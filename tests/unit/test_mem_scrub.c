@@ -147,6 +147,11 @@ static void bad__is_replaced_unseen(void **state)
 	assert_int_equal(ms->bad, 0);
 	store(40, 12);
 	assert_int_equal(rmnic_rmp_server_counters(server)->duplicates, 1);
+	meta(40)->crc ^= 1; /* nor is it refused for being another page */
+	store(40, 12);
+	assert_int_equal(ms->healed, 2);
+	fill(41);
+	assert_int_equal(write_page(40, 12), RMNIC_RMP_S_STALE); /* as this one is */
 }
 
 /* RMP-40: SYNC says so, with the version that is to be written again. */

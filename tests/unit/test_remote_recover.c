@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/le.h"
+#include "engine/rmp_codec.h"
 #include "remote_rig.h"
 #include "rmnic/device.h"
 
@@ -339,28 +340,90 @@ static void recover__the_missing_one_knows_better(void **state)
 	}
 }
 
-/* A page-out, or a FREE, that one member was told of and the other not. */
+#define LATE (UINT64_C(1) << 20)
+
+/* A page-out of a word that has come to one member. good: its checksum is right. */
+static void half_written(unsigned int server, uint64_t rpn, uint32_t word, bool good)
+{
+	const struct rmnic_crc32c *c = rmnic_rmp_client_crc(rmnic_store_remote_client(rw.store));
+	uint32_t crc = rmnic_rmp_fill_crc(c, word, rw.cfg.device, rpn, LATE);
+
+	assert_int_equal(rmnic_mem_write(rw.servers[server].store, remote_slab(server, rpn), rpn, LATE,
+					 RMNIC_RMP_PAGE_FILLED, good ? crc : ~crc, word),
+			 RMNIC_RMP_S_OK);
+}
+
+static bool is_word(uint64_t rpn, uint32_t word)
+{
+	memset(remote_buf, 0xee, sizeof(remote_buf));
+	return cluster_in(&rw, rpn, remote_buf) == RMNIC_SC_OK &&
+	       remote_buf[0] == ((uint64_t)word << 32 | word) && remote_buf[511] == remote_buf[0];
+}
+
+/*
+ * Page-outs and a FREE that one member was told of and the other not. What can be had of them
+ * counts, and all have it then; a copy that cannot be read makes the page one without content.
+ */
 static void recover__in_flight(void **state)
 {
+	uint64_t stored;
+
 	(void)state;
 	up(2, 2);
-	assert_int_equal(rmnic_mem_write(rw.servers[0].store, remote_slab(0, 1), 1, 1 << 20,
-					 RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
-	assert_int_equal(rmnic_mem_write(rw.servers[1].store, remote_slab(1, PAGES - 1), PAGES - 1,
-					 1 << 20, RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
-	rmnic_mem_free(rw.servers[1].store, remote_slab(1, 2), 2, 1, 1 << 20);
+	half_written(0, 1, 71, true);
+	half_written(1, 4, 74, true);
+	half_written(1, PAGES - 1, 75, true);
+	half_written(0, 5, 76, false);
+	/* A page that was whole on one of them is whole on both. */
+	assert_int_equal(out(8, 1008), RMNIC_SC_OK);
+	rmnic_mem_page(remote_slab(0, 8), 8)->vstate -= 1 << 16;
+	rmnic_mem_free(rw.servers[1].store, remote_slab(1, 2), 2, 1, LATE);
+	stored = rw.servers[0].store->devices[0].stored;
 	forget();
 	recover();
-	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_INDETERMINATE);
-	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_INDETERMINATE);
+	assert_true(is_word(1, 71));
+	assert_true(is_word(4, 74));
+	assert_true(is_word(PAGES - 1, 75));
+	assert_true(holds(8, 1008));
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(rmnic_mem_page(remote_slab(i, 1), 1)->vstate ==
+			    (LATE << 16 | RMNIC_RMP_PAGE_FILLED));
+		assert_true(rmnic_mem_page(remote_slab(i, 4), 4)->body == 74);
+		assert_true(rmnic_mem_page(remote_slab(i, PAGES - 1), PAGES - 1)->body == 75);
+	}
+	assert_true(rmnic_mem_page(remote_slab(0, 8), 8)->vstate ==
+		    rmnic_mem_page(remote_slab(1, 8), 8)->vstate);
+	assert_int_equal(rw.servers[0].store->devices[0].stored, stored + 1);
+	assert_int_equal(cluster_in(&rw, 5, remote_buf), RMNIC_SC_INDETERMINATE);
 	assert_true(remote_zeros(2));
 	cluster_run(&rw, 500 * MS);
 	assert_false(remote_word(2) & RMNIC_STATE_PAGE_TELL);
 	assert_true(rmnic_mem_page(remote_slab(0, 2), 2)->vstate & RMNIC_RMP_PAGE_TOMBSTONE);
-	assert_int_equal(out(1, 1001), RMNIC_SC_OK);
-	assert_int_equal(out(2, 1002), RMNIC_SC_OK);
+	for (uint64_t rpn = 1; rpn < 7; rpn++)
+		assert_int_equal(out(rpn, 1000 + rpn), RMNIC_SC_OK);
 	assert_int_equal(cluster_out(&rw, PAGES - 1, memset(remote_buf, 0, 4096)), RMNIC_SC_OK);
 	check_all(1000);
+}
+
+/* ... and the server goes away in the middle of that: it is waited for. */
+static void recover__in_flight_and_silent(void **state)
+{
+	(void)state;
+	up(2, 2);
+	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+		half_written(0, rpn, 9, true);
+	forget();
+	assert_true(cluster_start(&rw));
+	while (rmnic_mem_page(remote_slab(1, 20), 20)->vstate >> 16 != LATE)
+		cluster_step(&rw, rw.net.now + 10 * MS);
+	cluster_server_stop(&rw, 1, true);
+	cluster_run(&rw, 8000 * MS);
+	assert_int_equal(waiting(), SLABS);
+	cluster_server_start(&rw, 1);
+	wait_until_over();
+	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+		assert_true(is_word(rpn, 9));
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->indeterminate, 0);
 }
 
 /* The backend that recovers dies as well: its successor goes on, and takes nothing for an orphan. */
@@ -436,6 +499,7 @@ int main(void)
 		TEST(recover__orphans_on_a_member_that_was_dropped),
 		TEST(recover__the_missing_one_knows_better),
 		TEST(recover__in_flight),
+		TEST(recover__in_flight_and_silent),
 		TEST(recover__dies_half_way),
 		TEST(recover__not_with_rows),
 		TEST(recover__allocation_fails),
