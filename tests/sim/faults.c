@@ -217,8 +217,8 @@ static void fault_succeed(struct sim *s)
 {
 	struct sim_op *ops = s->old_ops;
 
-	if (s->stalled || s->wake_at || s->rings)
-		return;
+	if (s->stalled || s->wake_at || s->rings || s->w.spill)
+		return; /* who has the file open is known to be dead */
 	guest_old_audit(s);
 	memset(s->junk, 0, sizeof(s->junk));
 	s->w.net.ends[s->w.backend].frozen = true;
@@ -247,6 +247,15 @@ static void fault_resize(struct sim *s)
 		sim_fail(s, "%" PRIu64 " pages cannot be wanted", pages);
 	s->w.cfg.reserve = pages; /* of a successor */
 	sim_event(s, "%" PRIu64 " pages are wanted", pages);
+}
+
+static void fault_disk(struct sim *s)
+{
+	if (!s->w.spill)
+		return;
+	s->spill.stuck = true;
+	s->disk_at = for_a_while(s);
+	sim_event(s, "the disk is stuck");
 }
 
 void faults_draw(struct sim *s)
@@ -335,6 +344,10 @@ static void heal_backend(struct sim *s, bool all)
 	}
 	if (all)
 		s->w.net.ends[s->w.backend].starved_until = 0;
+	if (s->spill.stuck)
+		s->disk_trouble = s->w.net.now;
+	if (all || s->disk_at <= s->w.net.now)
+		s->spill.stuck = false;
 }
 
 void faults_heal(struct sim *s, bool all)

@@ -73,11 +73,20 @@ static bool has_copy(struct sim *s, const struct rmnic_rmp_member *m, uint64_t r
 	       !rotten(s, slab, page);
 }
 
+static bool is_spilled(const struct sim *s, uint64_t rpn)
+{
+	return s->w.spill && s->spill.is_held[rpn] &&
+	       rmnic_le64_get(s->spill.data[rpn].record.version) ==
+		       VERSION(rmnic_state_page(&s->block, rpn));
+}
+
 /* Whether somebody whom the page's view names can give it. */
 static bool lives(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
 {
 	uint64_t word = rmnic_state_page(&s->block, rpn);
 
+	if (KIND(word) == RMNIC_STATE_PAGE_SPILLED)
+		return is_spilled(s, rpn);
 	if (KIND(word) != RMNIC_STATE_PAGE_HELD)
 		return KIND(word) != RMNIC_STATE_PAGE_LOST;
 	for (unsigned int i = 0; i < v->members; i++)
@@ -242,6 +251,8 @@ void oracle_acked(struct sim *s, uint64_t rpn)
 	view_of(s, rpn / CLUSTER_SLAB, &v);
 	if (KIND(word) != RMNIC_STATE_PAGE_HELD && KIND(word) != RMNIC_STATE_PAGE_SPILLED)
 		sim_fail(s, "page %" PRIu64 " was acknowledged, and its word is %#" PRIx64, rpn, word);
+	if (KIND(word) == RMNIC_STATE_PAGE_SPILLED && !is_spilled(s, rpn))
+		sim_fail(s, "page %" PRIu64 " was acknowledged, and is not in the spill file", rpn);
 	for (unsigned int i = 0; i < v.members && KIND(word) == RMNIC_STATE_PAGE_HELD; i++) {
 		at = oracle_slab(s, &v.member[i]);
 		if (!at || !(whole(&v) >> i & 1))
@@ -274,6 +285,8 @@ static bool could_answer(struct sim *s, uint64_t rpn, bool out, uint64_t started
 	view_of(s, rpn / CLUSTER_SLAB, &v);
 	if (!was_well(s, s->trouble, started) || !was_well(s, s->lost_at[rpn / CLUSTER_SLAB], started))
 		return false;
+	if (KIND(rmnic_state_page(&s->block, rpn)) == RMNIC_STATE_PAGE_SPILLED && !out)
+		return was_well(s, s->disk_trouble, started) && !s->spill.short_permille;
 	for (unsigned int i = 0; i < v.members; i++) {
 		const struct rmnic_rmp_member *m = &v.member[i];
 

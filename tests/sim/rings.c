@@ -112,6 +112,10 @@ static void step(void)
 	r->doomed = true;
 	memcpy(r->saved_guest, r->guest, GUEST_SIZE);
 	memcpy(r->saved_state, current->w.state, current->w.state_size);
+	if (current->w.spill) {
+		memspill_die(&current->spill);
+		current->spill.dead = true;
+	}
 	current->w.net.filter = not_from_the_dead;
 	current->w.net.filter_arg = current;
 }
@@ -127,6 +131,7 @@ void rings_kill(struct sim *s)
 	}
 	cluster_stop(&s->w);
 	s->w.net.filter = NULL;
+	s->spill.dead = false;
 	if (r->doomed) {
 		memcpy(r->guest, r->saved_guest, GUEST_SIZE);
 		memcpy(s->w.state, r->saved_state, s->w.state_size);

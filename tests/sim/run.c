@@ -204,6 +204,7 @@ static void calm_part(struct sim *s)
 {
 	memset(&s->w.net.faults, 0, sizeof(s->w.net.faults));
 	s->w.net.faults.delay_ns = 5000;
+	s->spill.short_permille = s->spill.wait_permille = 0;
 	faults_heal(s, true);
 	rmnic_store_remote_reserve(s->w.store, s->model.npages);
 	s->w.cfg.reserve = s->model.npages;
@@ -229,6 +230,8 @@ static void audit(struct sim *s)
 	guest_old_audit(s);
 	if (s->rings)
 		rings_audit(s);
+	if (s->spill.wrong)
+		sim_fail(s, "spill file: %s", s->spill.why);
 	if (s->w.net.changed)
 		sim_fail(s, "%" PRIu64 " pages changed while they were being sent", s->w.net.changed);
 	for (unsigned int i = 0; i < s->w.nservers && !s->failure[0]; i++) {
@@ -303,6 +306,7 @@ static void put(struct sim *s)
 	}
 	rings_fini(s);
 	cluster_fini(&s->w);
+	memspill_fini(&s->spill);
 	model_fini(&s->model);
 	free(s->ops);
 	free(s->old_ops);

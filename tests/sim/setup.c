@@ -12,6 +12,7 @@ static const unsigned char rarity[FAULT_COUNT] = {
 	[FAULT_SLOW] = 4,   [FAULT_ROT] = 4,    [FAULT_STARVE] = 5,   [FAULT_REPLAY] = 5,
 	[FAULT_DRAIN] = 4,  [FAULT_ADD] = 4,    [FAULT_PRESSURE] = 8, [FAULT_JUMP] = 6,
 	[FAULT_BACKEND] = 2, [FAULT_PAUSE] = 5, [FAULT_SUCCEED] = 6,  [FAULT_RESIZE] = 4,
+	[FAULT_DISK] = 4,
 };
 
 static void draw_network(struct sim *s)
@@ -88,10 +89,25 @@ void sim_print(const struct sim *s)
 	       s->w.cfg.replicas, s->model.npages, s->depth, s->w.net.mtu, f->loss, f->duplicate, f->reorder,
 	       f->late_ns / 1000, f->corrupt, f->refuse, f->mark, f->handover,
 	       s->w.cfg.timeout_ns / MS, s->w.cfg.drop_ns / MS, s->w.cfg.away_ns / MS);
+	if (s->w.spill)
+		printf(", spill %" PRIu64 " short %u wait %u", s->spill.limit, s->spill.short_permille,
+		       s->spill.wait_permille);
 	for (unsigned int i = 0; i < FAULT_COUNT; i++)
 		if (s->weight[i])
 			printf(", %s %u", fault_names[i], s->weight[i]);
 	printf("\n");
+}
+
+/* Perhaps there is a spill file, perhaps with room for a part of the device only. */
+static void draw_spill(struct sim *s, uint64_t pages)
+{
+	if (!sim_one_of(s, 3))
+		return;
+	if (!memspill_init(&s->spill, s->seed, pages, CLUSTER_SLAB * (1 + sim_below(s, pages / CLUSTER_SLAB))))
+		abort();
+	s->spill.short_permille = sim_one_of(s, 3) ? (uint32_t)sim_below(s, 100) : 0;
+	s->spill.wait_permille = sim_one_of(s, 2) ? (uint32_t)sim_below(s, 300) : 0;
+	s->w.spill = &s->spill;
 }
 
 static void draw_faults(struct sim *s)
@@ -116,6 +132,7 @@ void sim_set_up(struct sim *s)
 	s->depth = 1 + (unsigned int)sim_below(s, MAX_OPS);
 	cluster_init(&s->w, s->seed, servers, 128, pages, replicas);
 	draw_network(s);
+	draw_spill(s, pages);
 	draw_store(s);
 	draw_servers(s, servers, replicas, pages);
 	s->w.net.faults = s->net_faults;
@@ -127,6 +144,11 @@ bool sim_start(struct sim *s, bool (*start)(struct cluster *w))
 {
 	int before = s->w.net.allocations;
 
+	if (s->faults && s->w.spill && sim_one_of(s, 12)) { /* STATE-29 */
+		sim_event(s, "the spill file is another one");
+		memspill_renew(&s->spill);
+		oracle_doom_all(s);
+	}
 	if (s->faults || sim_one_of(s, 8))
 		s->w.net.fail_alloc = sim_one_of(s, 8) ? 1 + (unsigned int)sim_below(s, 40) : 0;
 	if (start(&s->w)) {

@@ -5,6 +5,7 @@
 
 #include "model.h"
 #include "cluster.h"
+#include "memspill.h"
 
 #define MAX_OPS   32
 #define MAX_SLABS 8
@@ -34,7 +35,8 @@ struct sim;
 	X(BACKEND, "backend", fault_backend)    /* it dies, or something happens to it */   \
 	X(PAUSE, "pause", fault_pause)          /* it is stopped, and resumes */            \
 	X(SUCCEED, "succeed", fault_succeed)    /* ... when it has a successor already */   \
-	X(RESIZE, "resize", fault_resize)       /* more or less is to be reserved */
+	X(RESIZE, "resize", fault_resize)       /* more or less is to be reserved */        \
+	X(DISK, "disk", fault_disk)             /* the spill file's answers nothing */
 
 enum sim_fault {
 #define X(id, name, run) FAULT_##id,
@@ -74,6 +76,7 @@ struct sim {
 	struct sim *failed; /* the run that failed before this one */
 	struct cluster w;
 	struct rmnic_state_block block; /* the store's, attached */
+	struct memspill spill; /* where w.spill says so */
 	struct model model;
 	uint64_t seed;
 	uint64_t rng; /* the guest's and the faults' own: the network's draws do not shift it */
@@ -96,7 +99,8 @@ struct sim {
 	struct rmnic_state_view views[MAX_SLABS]; /* as they were seen last */
 	uint64_t lost_at[MAX_SLABS]; /* when nobody of an old view was left in the new one */
 	uint64_t trouble; /* of the backend itself */
-	uint64_t heal_at, wake_at, old_at;
+	uint64_t heal_at, wake_at, old_at, disk_at;
+	uint64_t disk_trouble;
 	uint64_t done, ok, errors, counts[FAULT_COUNT];
 	char events[EVENTS][112];
 	unsigned int nevents;

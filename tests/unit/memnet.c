@@ -366,7 +366,10 @@ void memnet_replay(struct memnet *net, unsigned int end)
 		e->old[(e->nold + i) % MEMNET_OLD] = NULL;
 		p->seq = net->seq++;
 		p->at = net->now + net->faults.delay_ns;
-		push(net, p);
+		if (p->len > net->mtu - 28)
+			net->spare[net->nspare++] = p; /* no path has carried it, nor does now */
+		else
+			push(net, p);
 	}
 }
 

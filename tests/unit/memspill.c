@@ -106,6 +106,8 @@ static bool mem_submit(void *arg, struct rmnic_spill_io *io)
 {
 	struct memspill *m = to_memspill(arg);
 
+	if (m->dead)
+		return true;
 	if (io->place >= m->places || !m->is_held[io->place]) {
 		wrong(m, "a place that is not held is used");
 		return false;
@@ -156,6 +158,8 @@ static enum rmnic_spill_hold mem_hold(void *arg, uint64_t first, uint64_t n)
 	struct memspill *m = to_memspill(arg);
 	uint64_t more = 0;
 
+	if (m->dead)
+		return RMNIC_SPILL_NONE;
 	if (first + n > m->places) {
 		wrong(m, "room is wanted beyond the file's end");
 		return RMNIC_SPILL_NONE;
@@ -178,6 +182,8 @@ static void mem_release(void *arg, uint64_t first, uint64_t n)
 {
 	struct memspill *m = to_memspill(arg);
 
+	if (m->dead)
+		return;
 	for (uint32_t i = 0; i < m->nios; i++)
 		if (m->io[i]->place >= first && m->io[i]->place < first + n)
 			wrong(m, "a place is given back while it is read or written");

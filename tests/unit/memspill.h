@@ -26,6 +26,7 @@ struct memspill {
 	uint32_t short_permille; /* reads and writes that end before they are whole */
 	uint32_t wait_permille;  /* hold() that says WAIT, submit() that says too many */
 	bool stuck;              /* nothing ends */
+	bool dead;               /* its backend runs on, and nothing that it does counts any more */
 
 	/* What was done, and what must not be. */
 	uint64_t reads, writes, shorts, torn;
