@@ -262,6 +262,20 @@ void rmnic_remote_word_set(struct rmnic_remote *r, uint64_t rpn, uint64_t versio
 	r->spilled += (uint64_t)(int64_t)spilled;
 }
 
+/*
+ * Entries that never held everything go back: ALLOC would give the same slab again, with pages in it
+ * that were freed or lost since (STATE-18).
+ */
+static void sweep_entries(struct rmnic_remote *r, struct rmnic_remote_slab *s)
+{
+	for (unsigned int i = 0; i < s->members; i++) {
+		uint16_t peer = rmnic_remote_peer_of(r, s, i);
+
+		if (peer != RMNIC_NO_PEER)
+			rmnic_remote_sweep_at(r, peer, true);
+	}
+}
+
 /* Pages that only those members held are lost, which is known before the members are others. */
 static void lose_slab(struct rmnic_remote *r, uint64_t slab)
 {
@@ -275,6 +289,7 @@ static void lose_slab(struct rmnic_remote *r, uint64_t slab)
 			rmnic_remote_word_set(r, rpn, word >> RMNIC_STATE_PAGE_VERSION_SHIFT,
 					      RMNIC_STATE_PAGE_LOST); /* STATE-19 */
 	}
+	sweep_entries(r, &r->slabs[slab]);
 	if (r->slabs[slab].spill)
 		rmnic_remote_view_change(r, slab, &v);
 	else
