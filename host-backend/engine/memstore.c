@@ -207,26 +207,6 @@ uint16_t rmnic_mem_alloc(struct rmnic_memstore *ms, uint32_t device, uint32_t ep
 	return RMNIC_RMP_S_OK;
 }
 
-uint16_t rmnic_mem_renew(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
-			 uint64_t handle, uint64_t *renewed)
-{
-	struct rmnic_mem_slab *s = rmnic_mem_slab(ms, device, handle);
-	uint32_t slot = (uint32_t)handle & SLOT_MASK;
-
-	if (s) {
-		s->previous = handle;
-		s->handle = ++ms->generation << SLOT_BITS | slot;
-	} else { /* RMP-39: the answer was lost; handles of a slab are all of one slot */
-		s = slot < ms->cfg.max_slabs ? &ms->slabs[slot] : NULL;
-		if (!s || !handle || s->previous != handle || !s->handle || s->dying ||
-		    s->device != device)
-			return RMNIC_RMP_S_UNKNOWN_SLAB;
-	}
-	s->epoch = epoch;
-	*renewed = s->handle;
-	return RMNIC_RMP_S_OK;
-}
-
 struct rmnic_mem_slab *rmnic_mem_slab(struct rmnic_memstore *ms, uint32_t device, uint64_t handle)
 {
 	uint32_t slot = (uint32_t)handle & SLOT_MASK;
@@ -341,6 +321,35 @@ void rmnic_mem_free(struct rmnic_memstore *ms, struct rmnic_mem_slab *s, uint64_
 	for (uint32_t i = 0; i < n; i++)
 		if (m[i].vstate >> VERSION_SHIFT < version)
 			meta_set(ms, s, &m[i], version, RMNIC_RMP_PAGE_TOMBSTONE, 0, 0);
+}
+
+/* RMP-39: what may never have been acknowledged, for whoever asks says so. */
+static void forget(struct rmnic_memstore *ms, struct rmnic_mem_slab *s, uint64_t from)
+{
+	for (uint32_t i = 0; i < s->pages; i++)
+		if (s->meta[i].vstate && s->meta[i].vstate >> VERSION_SHIFT >= from)
+			meta_set(ms, s, &s->meta[i], 0, 0, 0, 0);
+}
+
+uint16_t rmnic_mem_renew(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
+			 uint64_t handle, uint64_t from, uint64_t *renewed)
+{
+	struct rmnic_mem_slab *s = rmnic_mem_slab(ms, device, handle);
+	uint32_t slot = (uint32_t)handle & SLOT_MASK;
+
+	if (s) {
+		forget(ms, s, from);
+		s->previous = handle;
+		s->handle = ++ms->generation << SLOT_BITS | slot;
+	} else { /* RMP-39: the answer was lost; handles of a slab are all of one slot */
+		s = slot < ms->cfg.max_slabs ? &ms->slabs[slot] : NULL;
+		if (!s || !handle || s->previous != handle || !s->handle || s->dying ||
+		    s->device != device)
+			return RMNIC_RMP_S_UNKNOWN_SLAB;
+	}
+	s->epoch = epoch;
+	*renewed = s->handle;
+	return RMNIC_RMP_S_OK;
 }
 
 uint16_t rmnic_mem_record_view(struct rmnic_mem_slab *s, const struct rmnic_rmp_view *view)

@@ -111,11 +111,12 @@ uint16_t rmnic_mem_seal(struct rmnic_memstore *ms, uint32_t device, uint32_t epo
 uint16_t rmnic_mem_alloc(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
 			 uint64_t number, uint32_t pages, uint64_t *handle);
 /*
- * Gives the slab another handle, and the epoch; all that is in it stays. With the handle that it
- * had before as well, so that the request can be repeated. OK or UNKNOWN_SLAB.
+ * Gives the slab another handle, and the epoch; what is in it stays, but for pages of version
+ * `from` and above. With the handle that it had before as well, which forgets nothing more: so
+ * the request can be repeated. OK or UNKNOWN_SLAB.
  */
 uint16_t rmnic_mem_renew(struct rmnic_memstore *ms, uint32_t device, uint32_t epoch,
-			 uint64_t handle, uint64_t *renewed);
+			 uint64_t handle, uint64_t from, uint64_t *renewed);
 /* The device's slab with this handle; NULL: none. */
 struct rmnic_mem_slab *rmnic_mem_slab(struct rmnic_memstore *ms, uint32_t device, uint64_t handle);
 /* The handle works no more; the pages come back by rmnic_mem_idle(). */

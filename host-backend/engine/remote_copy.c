@@ -253,7 +253,14 @@ static void written(struct rmnic_remote_copy *c)
 					   i < 0 ? NULL : s->member[i].server);
 		}
 		break;
-	case RMNIC_RMP_S_STALE: /* somebody was there with a newer one */
+	case RMNIC_RMP_S_STALE:
+		/* The guest was there first; or it has what nobody acknowledged (STATE-24). */
+		if (i >= 0 && c->call.type != RMNIC_RMP_FREE && same(c)) {
+			rmnic_remote_orphaned(r, c->rpn / r->state.slab_pages, (unsigned int)i,
+					      VERSION(c->word));
+			copy_failed(c, RMNIC_RMP_S_STALE);
+			return;
+		}
 		break;
 	case RMNIC_RMP_S_FENCED:
 		rmnic_remote_move(r, RMNIC_REMOTE_FENCED);

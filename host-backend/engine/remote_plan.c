@@ -76,6 +76,25 @@ void rmnic_remote_view_without(struct rmnic_remote *r, uint64_t slab, unsigned i
 	rmnic_remote_view_change(r, slab, &v);
 }
 
+void rmnic_remote_orphaned(struct rmnic_remote *r, uint64_t slab, unsigned int i, uint64_t version)
+{
+	struct rmnic_remote_slab *s = &r->slabs[slab];
+	uint64_t since = rmnic_remote_since(r, slab);
+	struct rmnic_state_view v;
+
+	if (!(rmnic_remote_whole(s) & ~(1u << i)))
+		return;
+	if (s->syncing >> i & 1 && s->since[i] < since)
+		since = s->since[i];
+	rmnic_remote_view_copy(r, slab, &v);
+	v.since[i] = rmnic_le64_put(version < since ? version : since);
+	v.syncing &= (uint8_t)~(1u << i);
+	v.away |= (uint8_t)(1u << i);
+	rmnic_remote_view_change(r, slab, &v);
+	RMNIC_COUNT(r->remote.dropped, 1);
+	rmnic_remote_event(r, RMNIC_REMOTE_EV_DROPPED, slab, 0, 0, s->member[i].server);
+}
+
 uint16_t rmnic_remote_peer_with(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 				uint64_t store_id, uint64_t handle)
 {
@@ -138,7 +157,8 @@ static unsigned int plan_away(struct rmnic_remote *r, uint64_t slab)
 	for (unsigned int i = 0; i < s->members; i++) {
 		if (!(s->away >> i & 1))
 			continue;
-		if (is_gone(r, s, i) || count(rmnic_remote_whole(s)) >= r->cfg.replicas) {
+		/* Nothing that it has is of any use. */
+		if (is_gone(r, s, i) || !s->since[i] || count(rmnic_remote_whole(s)) >= r->cfg.replicas) {
 			forget(r, slab, i);
 			return DONE;
 		}

@@ -97,6 +97,7 @@ static bool ask(struct rmnic_remote *r, struct rmnic_remote_job *j)
 	if (j->renew) {
 		call->store_id = j->store_id;
 		call->handle = j->old;
+		call->version = j->since;
 	} else {
 		j->body.slab = rmnic_le64_put(j->slab);
 		j->body.pages = rmnic_le32_put(r->state.slab_pages);
@@ -123,6 +124,7 @@ bool rmnic_remote_job_renew(struct rmnic_remote *r, uint64_t slab, unsigned int 
 	j->renew = true;
 	j->old = rmnic_le64_get(s->member[i].handle);
 	j->store_id = rmnic_le64_get(s->member[i].store_id);
+	j->since = s->since[i];
 	return ask(r, j);
 }
 

@@ -33,6 +33,13 @@ static struct rmnic_remote_holder *holder_get(struct rmnic_remote *r, const uint
 	return h;
 }
 
+bool rmnic_remote_met(const struct rmnic_remote *r, const uint8_t server[16])
+{
+	const struct rmnic_remote_holder *h = holder_find(r, server);
+
+	return h && h->met;
+}
+
 static bool all_met(const struct rmnic_remote *r)
 {
 	for (uint32_t i = 0; i < r->nholders; i++)

@@ -133,7 +133,11 @@ bool rmnic_remote_drop(struct rmnic_remote *r, uint64_t slab, unsigned int i, bo
 	rmnic_remote_view_copy(r, slab, &v);
 	if (empty) {
 		rmnic_remote_view_remove(&v, i);
-	} else { /* STATE-23. One that was being filled lacks what it lacked before, too. */
+	} else {
+		/* A predecessor may have gone on writing to a server that never heard of this epoch. */
+		if (!rmnic_remote_met(r, server) && r->first_version < since)
+			since = r->first_version;
+		/* STATE-23. One that was being filled lacks what it lacked before, too. */
 		if (v.syncing >> i & 1 && rmnic_le64_get(v.since[i]) < since)
 			since = rmnic_le64_get(v.since[i]);
 		v.since[i] = rmnic_le64_put(since);

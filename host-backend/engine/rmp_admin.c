@@ -119,7 +119,7 @@ static void renew(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	uint16_t status;
 
 	status = rmnic_mem_renew(ms, call->session->device, call->msg.epoch, call->msg.handle,
-				 &handle);
+				 call->msg.version, &handle);
 	out.handle = rmnic_le64_put(handle);
 	out.free_pages = rmnic_le64_put(rmnic_mem_free_pages(ms));
 	rmnic_server_reply(s, call, status, &out, status == RMNIC_RMP_S_OK ? sizeof(out) : 0);

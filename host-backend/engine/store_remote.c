@@ -152,6 +152,7 @@ static void set_up(struct rmnic_remote *r)
 		r->peers[i].free_pages = UINT64_MAX;
 	r->slabs_want = slabs_of(r, r->cfg.reserve);
 	r->created = rmnic_env_now(&r->cfg.env);
+	r->first_version = rmnic_le64_get(r->state.hdr->next_version);
 	r->meet_until = r->created + r->cfg.meet_ns;
 	r->look_at = UINT64_MAX;
 	for (uint64_t rpn = 0; rpn < r->state.npages; rpn++) {

@@ -364,6 +364,7 @@ struct rmnic_remote {
 	uint64_t drop_again;  /* ns: when to look through them again */
 	uint32_t silent;      /* peers that are */
 	uint64_t created;     /* ns */
+	uint64_t first_version; /* no page had one from this on when the store was created */
 	uint64_t look_at;     /* ns: when page operations look again; UINT64_MAX: no time */
 	uint32_t hedge_tokens; /* a thousandth each */
 	uint64_t spilled;     /* pages in the spill file */
@@ -457,6 +458,8 @@ bool rmnic_remote_named(const struct rmnic_remote *r, uint64_t slab, const uint8
 			uint64_t store_id, uint64_t handle);
 /* A server that rows name and that was not met; NULL: there is none. */
 const struct rmnic_remote_holder *rmnic_remote_missing(const struct rmnic_remote *r);
+/* Whether a server that rows name has sealed this epoch. */
+bool rmnic_remote_met(const struct rmnic_remote *r, const uint8_t server[16]);
 /* A server became known, or came back. */
 void rmnic_remote_peer_up(struct rmnic_remote *r, uint32_t peer);
 
@@ -538,6 +541,11 @@ void rmnic_remote_plan(struct rmnic_remote *r, uint64_t slab);
 bool rmnic_remote_unwanted(const struct rmnic_remote *r);
 /* Entry i's server is here, with the store that the view names. */
 bool rmnic_remote_is_ready(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i);
+/*
+ * Entry i has a page that is newer than `version`, which is what was acknowledged last: it is dropped,
+ * and forgets all from that one on when it is filled.
+ */
+void rmnic_remote_orphaned(struct rmnic_remote *r, uint64_t slab, unsigned int i, uint64_t version);
 /* The server of the member with this handle; RMNIC_NO_PEER: there is none. */
 uint16_t rmnic_remote_peer_with(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 				uint64_t store_id, uint64_t handle);

@@ -36,13 +36,16 @@ static void slabs__alloc_and_release(void **state)
 /* RMP-39: repeated with the old handle it gives the same answer, until the new one is renewed. */
 static void slabs__renew(void **state)
 {
-	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RENEW, .handle = handle, .epoch = 5 };
+	struct rmnic_rmp_msg m = { .type = RMNIC_RMP_RENEW, .handle = handle, .epoch = 5,
+				   .version = 78 };
 	struct rmnic_rmp_allocated out;
 	uint64_t first = handle, second;
 
 	(void)state;
 	fill(1);
 	assert_int_equal(write_page(33, 77), RMNIC_RMP_S_OK);
+	assert_int_equal(write_page(34, 78), RMNIC_RMP_S_OK);
+	assert_int_equal(write_page(35, 90), RMNIC_RMP_S_OK);
 	assert_int_equal(ask(&m, page, 8), RMNIC_RMP_S_INVALID);
 	m.request = 0;
 	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
@@ -58,6 +61,13 @@ static void slabs__renew(void **state)
 	assert_true(out.handle == second);
 	handle = second;
 	assert_int_equal(read_page(33), RMNIC_RMP_S_OK); /* what was in it is in it */
+	assert_int_equal(read_page(34), RMNIC_RMP_S_ABSENT); /* but for what is not wanted */
+	assert_int_equal(read_page(35), RMNIC_RMP_S_ABSENT);
+	assert_int_equal(ms->devices[0].stored, 1);
+	assert_int_equal(write_page(34, 79), RMNIC_RMP_S_OK);
+	m.request = 0;
+	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK); /* one that the network held back */
+	assert_int_equal(read_page(34), RMNIC_RMP_S_OK);
 	m.request = 0;
 	m.handle = second;
 	assert_int_equal(ask(&m, NULL, 0), RMNIC_RMP_S_OK);
