@@ -268,8 +268,7 @@ static void start_allocs(struct rmnic_remote *r)
 	r->advancing = false;
 }
 
-/* Slabs that have a place, or wait for the servers that have their pages (STATE-30). */
-static uint64_t placed(const struct rmnic_remote *r)
+uint64_t rmnic_remote_placed(const struct rmnic_remote *r)
 {
 	uint64_t n = r->slabs_ready;
 
@@ -285,7 +284,7 @@ static enum rmnic_remote_status judge(struct rmnic_remote *r)
 	bool missing = rmnic_remote_missing(r) != NULL, room, greeted;
 	uint32_t ready = count_ready(r, &room, &greeted);
 
-	if (placed(r) >= r->slabs_want && (!missing || r->served))
+	if (rmnic_remote_placed(r) >= r->slabs_want && (!missing || r->served))
 		return RMNIC_REMOTE_READY;
 	if ((missing && !r->served) || ready < r->cfg.replicas) {
 		if (now >= r->meet_until)
@@ -332,7 +331,7 @@ static bool use_spill(struct rmnic_remote *r)
 /* Nothing is to be reserved now. */
 static bool settled(const struct rmnic_remote *r)
 {
-	return r->status == RMNIC_REMOTE_READY && placed(r) >= r->slabs_want &&
+	return r->status == RMNIC_REMOTE_READY && rmnic_remote_placed(r) >= r->slabs_want &&
 	       (!r->spills.only || rmnic_env_now(&r->cfg.env) < r->retry_at);
 }
 
@@ -349,7 +348,7 @@ void rmnic_remote_reserve(struct rmnic_remote *r)
 	to = judge(r);
 	if ((to == RMNIC_REMOTE_NO_SPACE || to == RMNIC_REMOTE_UNREACHABLE) && use_spill(r)) {
 		to = r->served ? RMNIC_REMOTE_GROWING : RMNIC_REMOTE_STARTING;
-		if (placed(r) >= r->slabs_want)
+		if (rmnic_remote_placed(r) >= r->slabs_want)
 			to = RMNIC_REMOTE_READY;
 	}
 	r->served |= to == RMNIC_REMOTE_READY;

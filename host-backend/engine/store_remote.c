@@ -280,7 +280,7 @@ enum rmnic_remote_status rmnic_store_remote_status(const struct rmnic_store *sto
 	const struct rmnic_remote *r = to_remote(store);
 
 	if (reserved)
-		*reserved = r->slabs_ready * r->state.slab_pages;
+		*reserved = rmnic_remote_placed(r) * r->state.slab_pages;
 	return r->status;
 }
 

@@ -645,6 +645,8 @@ bool rmnic_remote_recovering(const struct rmnic_remote *r);
 void rmnic_remote_reserve(struct rmnic_remote *r);
 /* Wants slabs in all from now on. */
 void rmnic_remote_want(struct rmnic_remote *r, uint64_t slabs);
+/* Slabs that have a place, or wait for the servers that have their pages (STATE-30). */
+uint64_t rmnic_remote_placed(const struct rmnic_remote *r);
 /* Whether a place is being found for some slab. */
 bool rmnic_remote_reserving(const struct rmnic_remote *r);
 /* ... for this one. */

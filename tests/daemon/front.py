@@ -60,6 +60,9 @@ class State:
     def generation(self):
         return struct.unpack_from("<I", self.map, 112)[0]
 
+    def recovering(self):
+        return struct.unpack_from("<I", self.map, 128)[0]
+
     def close(self):
         self.map.close()
         os.close(self.fd)

@@ -158,6 +158,7 @@ static void recover__a_member_is_missing(void **state)
 {
 	struct rmnic_remote_slab_info info;
 	unsigned int slabs = 0;
+	uint64_t reserved;
 
 	(void)state;
 	up(2, 2);
@@ -168,6 +169,8 @@ static void recover__a_member_is_missing(void **state)
 	assert_false(is_over());
 	assert_true(rmnic_store_remote_slab(rw.store, 1, &info));
 	assert_true(info.waiting && info.view && info.members == 2);
+	rmnic_store_remote_status(rw.store, &reserved);
+	assert_int_equal(reserved, PAGES); /* what is offered is not less for it */
 	rw.cfg.timeout_ns = 100 * MS;
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
 	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_UNREACHABLE);
