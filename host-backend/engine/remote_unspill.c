@@ -232,7 +232,7 @@ static bool give_up_place(struct rmnic_remote *r, uint64_t slab)
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 	struct rmnic_state_view v;
 
-	if (s->spilled || rmnic_remote_spill_slab_busy(r, slab) || !can_take(r, slab) ||
+	if (rmnic_remote_spill_slab_busy(r, slab) || !can_take(r, slab) ||
 	    (uint32_t)__builtin_popcount(rmnic_remote_whole(s)) < r->cfg.replicas)
 		return false;
 	rmnic_remote_view_copy(r, slab, &v);
