@@ -139,8 +139,13 @@ bool rmnic_remote_spill_poll(struct rmnic_remote *r)
 {
 	bool work = file(r) && file(r)->poll && file(r)->poll(r->cfg.spill_arg);
 
-	if (r->spills.holding != NO_SLAB && r->status < RMNIC_REMOTE_FENCED)
-		place_get(r, r->spills.holding);
+	if (r->spills.holding == NO_SLAB || r->status >= RMNIC_REMOTE_FENCED)
+		return work;
+	place_get(r, r->spills.holding);
+	if (r->spills.holding == NO_SLAB) {
+		rmnic_remote_pages_look(r);
+		rmnic_remote_reserve(r);
+	}
 	return work;
 }
 
@@ -227,8 +232,10 @@ static void op_end(struct rmnic_spill_io *io, uint32_t bytes)
 	unchain(op);
 	if (io->write) {
 		op->status = whole ? RMNIC_SC_OK : RMNIC_SC_UNREACHABLE;
+	} else if (!whole) { /* which may be no more than a bad moment of the disk's */
+		op->status = RMNIC_SC_UNREACHABLE;
 	} else {
-		op->status = whole && place_right(op) ? RMNIC_SC_OK : RMNIC_SC_CORRUPT;
+		op->status = place_right(op) ? RMNIC_SC_OK : RMNIC_SC_CORRUPT;
 	}
 	if (op->store->spills.refused)
 		rmnic_remote_pages_look(op->store);
