@@ -151,10 +151,7 @@ void guest_reap(struct sim *s)
 	}
 }
 
-/*
- * What was in flight is redriven (RULES B2), or the guest has given it up. With several
- * members giving up is not allowed: they may differ for ever (state.md, redrive).
- */
+/* What was in flight is redriven (RULES B2), or the guest has given it up (STATE-16). */
 void guest_redrive(struct sim *s)
 {
 	for (unsigned int i = 0; i < s->depth; i++) {
@@ -162,10 +159,13 @@ void guest_redrive(struct sim *s)
 
 		if (!o->used || o->ended || o->again)
 			continue;
-		if (s->w.cfg.replicas == 1 && sim_one_of(s, 4)) {
-			sim_event(s, "%s %" PRIu64 " is given up", o->out ? "out" : "in", o->op.rpn);
+		if (o->out && sim_one_of(s, 4)) {
+			sim_event(s, "out %" PRIu64 " is given up", o->op.rpn);
+			s->w.store->ops->settle(s->w.store, o->op.rpn, 1);
+			model_written(&s->model, o->op.rpn, o->content, false);
 			o->out = false; /* and looks at what is there */
 		}
+		s->model.pages[o->op.rpn].busy = true;
 		send(s, s->w.store, o);
 	}
 }

@@ -84,16 +84,17 @@ static void round_with_rings(struct sim *s, uint64_t until)
 	driver_run(s);
 	cluster_step(&s->w, until);
 	rings_dead(s);
+	rings_poll(s);
+	driver_run(s); /* what was acknowledged was so under the views that were there before */
 	faults_heal(s, false);
 	oracle_views(s);
-	rings_poll(s);
-	driver_run(s);
 }
 
 static void round_without(struct sim *s, uint64_t until)
 {
 	guest_reap(s);
 	cluster_step(&s->w, until);
+	guest_reap(s); /* what was acknowledged was so under the views that were there before */
 	faults_heal(s, false);
 	oracle_views(s);
 	if (s->stalled && rmnic_store_remote_status(s->w.store, NULL) == RMNIC_REMOTE_READY) {

@@ -95,7 +95,7 @@ static bool mem_poll(void *arg)
 	if (m->stuck)
 		return false;
 	/* In any order; what done() begins is for the next call. */
-	while (n--) {
+	while (n-- && !m->dead) { /* done() may be what its backend dies of */
 		finish(m, (uint32_t)(draw(m) % (n + 1)));
 		ended = true;
 	}
