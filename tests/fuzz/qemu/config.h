@@ -8,6 +8,6 @@
     {
         .name = "rmnic",
         .args = "-L /usr/share/seabios -L /usr/share/qemu -machine q35 -nodefaults -smp 1,maxcpus=2 "
-                "-device rmnic,id=rm0,addr=4.0,size=4M,capacity=2M,slab-size=1M,queues=4,queue-depth=16,vectors=3",
+                "-device rmnic,id=rm0,addr=4.0,size=8M,capacity=4M,slab-size=1M,queues=4,queue-depth=16,vectors=3",
         .objects = "rmnic*",
     },
