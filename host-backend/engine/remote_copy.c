@@ -170,7 +170,7 @@ static void copy_write(struct rmnic_remote_copy *c)
 	const uint8_t *uuid = c->store->cfg.device;
 	bool filled = c->call.got_flags & RMNIC_RMP_F_FILLED;
 	uint32_t word = c->call.got_word;
-	uint64_t version = VERSION(c->word);
+	uint64_t version = c->call.got_version;
 	struct rmnic_rmp_call *call = &c->call;
 
 	memset(call, 0, sizeof(*call));
@@ -193,10 +193,18 @@ static void copy_write(struct rmnic_remote_copy *c)
 		copy_failed(c, RMNIC_CALL_UNREACHABLE);
 }
 
-/* Whether the page is still what it was when it was decided to copy it. */
+/* Whether the page is still what it was when it was decided to copy it, and nobody writes to it. */
 static bool same(const struct rmnic_remote_copy *c)
 {
-	return rmnic_state_page(&c->store->state, c->rpn) == c->word;
+	return rmnic_state_page(&c->store->state, c->rpn) == c->word &&
+	       !rmnic_remote_is_writing(c->store, c->rpn);
+}
+
+/* STATE-3. A write that a predecessor did not live to end has perhaps been read. */
+static bool version_ok(const struct rmnic_remote_copy *c, uint64_t got)
+{
+	return got == VERSION(c->word) ||
+	       (got > VERSION(c->word) && c->word & RMNIC_STATE_PAGE_WRITING);
 }
 
 /* What came of reading one member. True: the page is good. */
@@ -208,7 +216,7 @@ static bool read_ok(struct rmnic_remote_copy *c)
 
 	switch (call->status) {
 	case RMNIC_RMP_S_OK:
-		if (call->got_version == VERSION(c->word))
+		if (version_ok(c, call->got_version))
 			return true;
 		/* No write of it is under way: it is not newer by rights, either. */
 		/* fall through */
@@ -319,10 +327,15 @@ static void copy_begin(struct rmnic_remote *r, struct rmnic_remote_copy *c,
 /* --- Of a member that is being filled ---------------------------------------------------------------- */
 
 /* STATE-23: whether the member may lack the page. What is being written goes to it by itself. */
-static bool lacks(const struct rmnic_remote_job *j, uint64_t word)
+static bool lacks(const struct rmnic_remote *r, const struct rmnic_remote_job *j, uint64_t rpn)
 {
-	return KIND(word) == RMNIC_STATE_PAGE_HELD && !(word & RMNIC_STATE_PAGE_WRITING) &&
-	       VERSION(word) >= j->since;
+	uint64_t word = rmnic_state_page(&r->state, rpn);
+
+	if (KIND(word) != RMNIC_STATE_PAGE_HELD)
+		return false;
+	if (word & RMNIC_STATE_PAGE_WRITING) /* by a predecessor, who is dead */
+		return !rmnic_remote_is_writing(r, rpn);
+	return VERSION(word) >= j->since;
 }
 
 /* Freed pages from j->freed on, as far as one request goes. Gives how many ranges that are. */
@@ -383,7 +396,7 @@ bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j)
 
 		if (!freed && j->page == r->state.slab_pages)
 			return false;
-		if (!freed && !lacks(j, rmnic_state_page(&r->state, first + j->page))) {
+		if (!freed && !lacks(r, j, first + j->page)) {
 			j->page++;
 			continue;
 		}

@@ -228,7 +228,7 @@ void cluster_init(struct cluster *w, uint64_t seed, unsigned int servers, uint32
 		.net = memnet_net(&w->net, w->backend),
 		.state = w->state,
 		.state_size = w->state_size,
-		.max_peers = CLUSTER_SERVERS,
+		.max_peers = CLUSTER_PEERS,
 		.replicas = replicas,
 		.max_ops = 64,
 		.max_mtu = 9000,

@@ -8,7 +8,8 @@
 #include "memnet.h"
 #include "memspill.h"
 
-#define CLUSTER_SERVERS 32
+#define CLUSTER_SERVERS 64
+#define CLUSTER_PEERS   32 /* that the store has room for, unless told otherwise */
 #define CLUSTER_SEATS   34 /* the store's two, and those of other devices */
 #define CLUSTER_SLAB    64u /* pages */
 

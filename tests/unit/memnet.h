@@ -9,7 +9,7 @@
 
 #include "engine/env.h"
 
-#define MEMNET_ENDS    64
+#define MEMNET_ENDS    72
 #define MEMNET_PACKETS 16384
 #define MEMNET_BYTES   9408
 #define MEMNET_INBOX   256 /* datagrams that wait for a process that is stopped */
