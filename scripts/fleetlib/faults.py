@@ -44,6 +44,32 @@ def kill_backend(fleet):
     fleet.backend.wait(READY_S)
 
 
+def spoil_memory(pid, pages):
+    """
+    Flips a bit in so many of the pages that a memory server keeps, behind its back. Gives how many it were. Pages are
+    known by their content: what a workload writes has few zeros, the program's own memory many.
+    """
+    regions, spoilt = [], 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+        for line in maps:
+            fields = line.split()
+            low, high = (int(end, 16) for end in fields[0].split("-"))
+            if fields[1].startswith("rw") and len(fields) == 5 and high - low >= 16 << 20:
+                regions.append((low, high))
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        for low, high in regions:
+            for at in range(low, high, 4096):
+                if spoilt == pages:
+                    return spoilt
+                memory.seek(at)
+                page = memory.read(4096)
+                if len(page) == 4096 and page.count(0) < 64:
+                    memory.seek(at + 1000)
+                    memory.write(bytes([page[1000] ^ 1]))
+                    spoilt += 1
+    return spoilt
+
+
 # --- The network ----------------------------------------------------------------------------------
 
 

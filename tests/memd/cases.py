@@ -5,6 +5,7 @@ import re
 import time
 
 import rig
+from fleetlib import faults
 from rig import MIB_PAGES, Net, check, until
 
 LOST, UNKNOWN_SLAB, DENIED = "0x301", 7, 14
@@ -246,26 +247,8 @@ def figures_for_others(scratch):
         check(not metrics.exists(), "figures of a server that is gone are no figures")
 
 
-def _spoil(memd, seed, pages):
-    """Flips a bit in a few pages of what the server keeps: in its memory, behind its back."""
-    pid, spoilt = memd.program.process.pid, 0
-    regions = []
-    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
-        span, rights, *_, path = [*line.split(maxsplit=5), ""][:6]
-        low, high = (int(end, 16) for end in span.split("-"))
-        if rights.startswith("rw") and not path and high - low >= 16 << 20:
-            regions.append((low, high))
-    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
-        for low, high in regions:
-            for at in range(low, high, 4096):
-                memory.seek(at)
-                page = memory.read(4096)
-                # What the client writes has no zeros to speak of; the programs' own memory does.
-                if len(page) == 4096 and page.count(0) < 64 and spoilt < pages:
-                    memory.seek(at + 1000)
-                    memory.write(bytes([page[1000] ^ 1]))
-                    spoilt += 1
-    return spoilt
+def _spoil(memd, pages):
+    return faults.spoil_memory(memd.program.process.pid, pages)
 
 
 def damage_at_rest_is_found(scratch):
@@ -277,7 +260,7 @@ def damage_at_rest_is_found(scratch):
             c.ok(f"out 0 {8 * MIB_PAGES} 1")
             until(lambda: memd.stat("scrubbed_pages") > 8 * MIB_PAGES, "pages are looked at")
             check(not memd.stat("damaged_pages"), "and are as they should be")
-            spoilt = _spoil(memd, 1, 5)
+            spoilt = _spoil(memd, 5)
             check(spoilt == 5, f"{spoilt} pages were found to be spoilt")
             until(lambda: memd.stat("bad_pages") == 5, "what is damaged is found")
             check("was damaged in this server's memory" in memd.said(), memd.said())
@@ -294,7 +277,7 @@ def damage_is_not_given_out_unfound_either(scratch):
         with net.client([memd], pages=8 * MIB_PAGES) as c:
             c.ready()
             c.ok(f"out 0 {8 * MIB_PAGES} 1")
-            check(_spoil(memd, 1, 3) == 3, "three pages are spoilt")
+            check(_spoil(memd, 3) == 3, "three pages are spoilt")
             said = c.ask(f"in 0 {8 * MIB_PAGES} 1")
             check(said.startswith(f"failed good={8 * MIB_PAGES - 3} wrong=0 failed=3"), said)
             check(not memd.stat("scrubbed_pages"), "nobody looked")

@@ -10,6 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/net"))
+sys.path.append(str(ROOT / "scripts"))
 
 import importlib.util  # noqa: E402
 
