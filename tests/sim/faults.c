@@ -278,6 +278,17 @@ void faults_draw(struct sim *s)
 
 /* --- Healing -------------------------------------------------------------------------------------- */
 
+/* A new backend does not know the server yet; for so long that may be. */
+static bool not_met(struct sim *s, unsigned int i)
+{
+	struct rmnic_peer_info info;
+
+	if (s->w.servers[i].unknown || s->w.net.now - s->trouble > 2 * SECOND)
+		return s->w.servers[i].unknown;
+	rmnic_rmp_client_peer(rmnic_store_remote_client(s->w.store), s->w.servers[i].peer, &info);
+	return info.state != RMNIC_PEER_READY;
+}
+
 static void heal_server(struct sim *s, unsigned int i, bool all)
 {
 	struct sim_server *v = &s->servers[i];
@@ -285,7 +296,8 @@ static void heal_server(struct sim *s, unsigned int i, bool all)
 	bool starts;
 
 	if (!s->w.servers[i].server || e->frozen || e->slow_ns || e->starved_until > s->w.net.now ||
-	    s->w.net.cut[s->w.backend][e->index] || s->w.net.cut[e->index][s->w.backend])
+	    s->w.net.cut[s->w.backend][e->index] || s->w.net.cut[e->index][s->w.backend] ||
+	    not_met(s, i))
 		v->trouble = s->w.net.now;
 	if (!s->w.servers[i].server && (all || v->up_at <= s->w.net.now)) {
 		s->w.net.fail_alloc = !all && sim_one_of(s, 8) ? 1 + (unsigned int)sim_below(s, 12) : 0;

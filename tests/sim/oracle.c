@@ -277,9 +277,13 @@ static bool was_well(const struct sim *s, uint64_t trouble, uint64_t started)
 	return trouble < started || s->w.net.now - trouble > LONG_NS;
 }
 
-/* Whether some member could have answered. */
+/*
+ * Whether some member could have answered. Where pages are spoilt on their way one may seem to have
+ * a wrong copy, and another one is needed.
+ */
 static bool could_answer(struct sim *s, uint64_t rpn, bool out, uint64_t started)
 {
+	unsigned int needed = !out && s->net_faults.corrupt ? 2 : 1;
 	struct rmnic_state_view v;
 
 	view_of(s, rpn / CLUSTER_SLAB, &v);
@@ -292,7 +296,7 @@ static bool could_answer(struct sim *s, uint64_t rpn, bool out, uint64_t started
 
 		if ((whole(&v) >> i & 1) &&
 		    was_well(s, s->servers[oracle_server(m)].trouble, started) &&
-		    (out ? oracle_slab(s, m) != NULL : has_copy(s, m, rpn)))
+		    (out ? oracle_slab(s, m) != NULL : has_copy(s, m, rpn)) && !--needed)
 			return true;
 	}
 	return false;

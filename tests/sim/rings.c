@@ -146,7 +146,7 @@ void rings_kill(struct sim *s)
 	if (!sim_start(s, cluster_start))
 		return;
 	faults_backend_up(s);
-	if (s->faults && sim_below(s, 8) == 0)
+	if (!r->doomed && s->faults && sim_one_of(s, 8))
 		driver_reset(s); /* while nobody was there */
 }
 
