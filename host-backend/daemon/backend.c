@@ -172,6 +172,7 @@ void rmnic_backend_close(struct rmnic_backend *b)
 		rmnic_port_close(b->ports[i]);
 	b->nworkers = b->nports = 0;
 	b->drain_timer = sd_event_source_disable_unref(b->drain_timer);
+	b->linger_timer = sd_event_source_disable_unref(b->linger_timer);
 	b->mail_source = sd_event_source_disable_unref(b->mail_source);
 	rmnic_mailbox_destroy(b->mailbox);
 	b->mailbox = NULL;

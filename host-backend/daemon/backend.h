@@ -49,6 +49,12 @@ struct rmnic_backend {
 	sd_event_source *drain_timer;
 	struct rmnic_tuning tuning;          /* in force */
 	struct rmnic_tuning configured;      /* as it was read last */
+	struct rmnic_vdev *lingering[RMNIC_MAX_DEVICES]; /* by slot: gone, but for the servers */
+	unsigned int nlingering;
+	bool may_linger;
+	sd_event_source *linger_timer;
+	void (*lingered)(void *arg); /* the last one has ended */
+	void *lingered_arg;
 	uint8_t recover[RMNIC_MAX_DEVICES][16]; /* devices to recover by hand */
 	unsigned int nrecover;
 	struct rmnic_vdev *vdevs[RMNIC_MAX_DEVICES]; /* slot: also picks the UDP ports */
@@ -143,6 +149,13 @@ int rmnic_backend_reload(struct rmnic_backend *b, const struct rmnic_config *con
  */
 int rmnic_backend_replicas_set(struct rmnic_backend *b, const uint8_t *uuid, uint32_t replicas,
 			       struct rmnic_error *err);
+
+/* --- linger.c ---------------------------------------------------------------------------------- */
+
+/* A device comes: of those that linger one goes, if there is little room. */
+void rmnic_backend_linger_make_room(struct rmnic_backend *b);
+/* Ends them all, and lets no other linger; done(arg) each time when none is left. */
+void rmnic_backend_linger_end(struct rmnic_backend *b, void (*done)(void *arg), void *arg);
 
 /* --- recover.c --------------------------------------------------------------------------------- */
 

@@ -238,6 +238,7 @@ static void tidy(struct rmnic_vdev *v)
 		break;
 	case RMNIC_VDEV_RELEASE:
 		v->released = true;
+		v->owing = r->reply.status != RMNIC_USER_S_OK;
 		break;
 	case RMNIC_VDEV_CLOSE:
 		v->opened = false;
@@ -261,6 +262,8 @@ static void go_on(struct rmnic_vdev *v)
 	} else if (v->ending && v->release && !v->released) {
 		atomic_store(&v->give_up, false);
 		send(v, RMNIC_VDEV_RELEASE);
+	} else if (v->ending && v->owing && !v->lingering && rmnic_vdev_linger(v)) {
+		ended(arg); /* for its owner; the rest is between us and the servers */
 	} else if (v->ending && v->opened) {
 		send(v, RMNIC_VDEV_CLOSE);
 	} else if (v->ending) {

@@ -9,6 +9,7 @@
  * device_why.c  worker: what is wrong with the servers
  * device_news.c what a worker would log
  * device_events.c what happened to its pages
+ * linger.c      servers that were away when it ended
  * device_look.c looking in
  * host.c        what the engine asks of its host
  */
@@ -76,6 +77,7 @@ struct rmnic_vdev_notice {
 #define RMNIC_NEWS_PEERS   0x2u
 #define RMNIC_NEWS_EMPTY   0x4u
 #define RMNIC_NEWS_EVENTS  0x8u
+#define RMNIC_NEWS_RELEASED 0x10u
 
 /* What is to be logged. A note belongs to the worker while its bit in `what` is clear. */
 struct rmnic_vdev_news {
@@ -133,6 +135,9 @@ struct rmnic_vdev {
 	bool detaching;   /* the owner waits for that */
 	bool ending, release;
 	bool released;
+	bool owing;       /* ... but for servers that did not answer */
+	bool lingering;   /* its owner has forgotten it: see linger.c */
+	uint64_t ended_at; /* ns: since when */
 	bool fresh;
 	bool recover;     /* its state block is new, the servers have its pages */
 	enum rmnic_peer_state said[RMNIC_MAX_SERVERS]; /* as it was logged last */
@@ -159,6 +164,7 @@ struct rmnic_vdev {
 	bool brief;       /* ... for 1 ms at most */
 	struct rmnic_dev_enabling enabling;
 	uint64_t no_vector; /* USER-13 */
+	uint64_t grow_until; /* ns: what a CAPACITY wants is reserved for nobody as yet; 0: there is none */
 	struct rmnic_vdev_events events; /* that the control thread has not fetched yet */
 	uint32_t npeers;
 	struct rmnic_conf_address peers[RMNIC_MAX_SERVERS];
@@ -178,6 +184,8 @@ struct rmnic_vdev {
 void rmnic_vdev_work(struct rmnic_msg *msg);
 /* Looks at the pending request, if there is one. True: it has ended. */
 bool rmnic_vdev_go_on(struct rmnic_vdev *v);
+/* Gives back what was reserved for a CAPACITY that nobody asks for any more. True: it did. */
+bool rmnic_vdev_grow_end(struct rmnic_vdev *v);
 /* Ends DMA: what is under way stays recorded in the state block, guest memory is let go of. */
 void rmnic_vdev_suspend(struct rmnic_vdev *v);
 
@@ -220,6 +228,8 @@ void rmnic_vdev_news_refusal(struct rmnic_vdev *v, enum rmnic_refusal why, uint1
 /* For struct rmnic_remote_config. */
 void rmnic_vdev_news_peer(void *arg, uint32_t peer, enum rmnic_peer_state state);
 void rmnic_vdev_news_empty(void *arg, const uint8_t server[16], uint64_t slabs);
+/* RELEASED: no server holds anything of it, as far as they answered. */
+void rmnic_vdev_news_released(struct rmnic_vdev *v);
 /* There are events. */
 void rmnic_vdev_news_events(struct rmnic_vdev *v);
 /* The message of news.notice. */
@@ -241,6 +251,16 @@ void rmnic_vdev_begin(struct rmnic_vdev *v);
 /* A request is back in the control thread. */
 void rmnic_vdev_back(struct rmnic_msg *msg);
 void rmnic_vdev_notify(struct rmnic_vdev *v, struct rmnic_vdev_notice *notice);
+
+/* --- linger.c -------------------------------------------------------------------------------- */
+
+/*
+ * The device is gone, but a server that holds slabs of it was not told. True: it stays for that, without
+ * its owner. False: it is to be closed.
+ */
+bool rmnic_vdev_linger(struct rmnic_vdev *v);
+/* All have been told. */
+void rmnic_vdev_linger_over(struct rmnic_vdev *v);
 
 /* --- device_make.c --------------------------------------------------------------------------- */
 

@@ -212,7 +212,10 @@ void rmnic_vdev_free(struct rmnic_vdev *v)
 	rmnic_spill_close(v->spill, v->release);
 	free(v->calls);
 	rmnic_user_state_unmap(&v->state);
-	v->backend->vdevs[v->slot] = NULL;
+	if (v->lingering)
+		v->backend->lingering[v->slot] = NULL;
+	else
+		v->backend->vdevs[v->slot] = NULL;
 	free(v);
 }
 
@@ -241,7 +244,8 @@ static struct rmnic_vdev *take_slot(struct rmnic_backend *b, const uint8_t *uuid
 		return NULL;
 	}
 	*status = RMNIC_USER_S_LIMIT;
-	while (slot < b->config->max_devices && b->vdevs[slot])
+	rmnic_backend_linger_make_room(b);
+	while (slot < b->config->max_devices && (b->vdevs[slot] || b->lingering[slot]))
 		slot++;
 	if (slot == b->config->max_devices) {
 		rmnic_error_set(err, "this backend serves max_devices = %u devices already", slot);

@@ -55,6 +55,11 @@ void rmnic_vdev_news_empty(void *arg, const uint8_t server[16], uint64_t slabs)
 	tell(v, RMNIC_NEWS_EMPTY);
 }
 
+void rmnic_vdev_news_released(struct rmnic_vdev *v)
+{
+	tell(v, RMNIC_NEWS_RELEASED);
+}
+
 void rmnic_vdev_news_events(struct rmnic_vdev *v)
 {
 	tell(v, RMNIC_NEWS_EVENTS);
@@ -124,7 +129,7 @@ void rmnic_vdev_news_read(struct rmnic_msg *msg)
 	atomic_store(&v->news.notice.posted, false);
 	what = atomic_load_explicit(&v->news.what, memory_order_acquire);
 	/* These have no note that could be overwritten: what comes from here on is told again. */
-	atomic_fetch_and_explicit(&v->news.what, ~(RMNIC_NEWS_PEERS | RMNIC_NEWS_EVENTS),
+	atomic_fetch_and_explicit(&v->news.what, RMNIC_NEWS_REFUSAL | RMNIC_NEWS_EMPTY,
 				  memory_order_acq_rel);
 	if (what & RMNIC_NEWS_REFUSAL)
 		say_refusal(v);
@@ -136,4 +141,6 @@ void rmnic_vdev_news_read(struct rmnic_msg *msg)
 		rmnic_vdev_events_came(v);
 	atomic_fetch_and_explicit(&v->news.what, ~(what & (RMNIC_NEWS_REFUSAL | RMNIC_NEWS_EMPTY)),
 				  memory_order_release);
+	if (what & RMNIC_NEWS_RELEASED)
+		rmnic_vdev_linger_over(v);
 }

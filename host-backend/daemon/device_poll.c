@@ -57,6 +57,8 @@ void rmnic_vdev_status(void *arg)
 
 	if (status == RMNIC_REMOTE_FENCED || status == RMNIC_REMOTE_DAMAGED)
 		v->lost = true;
+	if (status == RMNIC_REMOTE_RELEASED)
+		rmnic_vdev_news_released(v);
 }
 
 static void lose(struct rmnic_vdev *v)
@@ -87,6 +89,7 @@ bool rmnic_vdev_poll(struct rmnic_vdev *v)
 		work = !v->leaving && v->store->ops->idle(v->store);
 	/* Last: what this round has begun is told to the kernel before anybody sleeps. */
 	work |= v->spill && rmnic_spill_file_ops.poll(v->spill);
+	work |= rmnic_vdev_grow_end(v);
 	return rmnic_vdev_go_on(v) || work;
 }
 
@@ -120,6 +123,8 @@ uint64_t rmnic_vdev_deadline(struct rmnic_vdev *v)
 
 	if (v->serving)
 		first = min64(first, rmnic_dev_deadline(v->dev));
+	if (v->grow_until && !v->pending)
+		first = min64(first, v->grow_until);
 	if (v->pending && v->pending->deadline)
 		first = min64(first, v->pending->deadline);
 	return first;

@@ -10,8 +10,10 @@
 #include "daemon/device_internal.h"
 
 #define MS UINT64_C(1000000)
-/* What servers that do not answer may keep: their leases see to it. */
+/* What servers that do not answer may keep as yet: see linger.c. */
 #define RELEASE_MS 5000
+/* The front end asks for one thing at a time, and what is behind may be the end of DMA (RULES C1). */
+#define CAPACITY_MS 1000
 
 /* --- Ending DMA ------------------------------------------------------------------------------ */
 
@@ -278,19 +280,52 @@ static bool capacity(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 		       "the device's maximum capacity");
 		return true;
 	}
-	r->deadline = rmnic_udp_now() + v->backend->config->reserve_timeout_ms * MS;
+	r->deadline = rmnic_udp_now() + CAPACITY_MS * MS;
+	v->grow_until = rmnic_udp_now() + v->backend->config->reserve_timeout_ms * MS;
 	return false;
+}
+
+/* What could be had of it is not kept for nobody. */
+static void give_back(struct rmnic_vdev *v)
+{
+	v->grow_until = 0;
+	rmnic_store_remote_reserve(v->store, atomic_load(&v->capacity));
+}
+
+bool rmnic_vdev_grow_end(struct rmnic_vdev *v)
+{
+	if (!v->grow_until || v->pending || rmnic_udp_now() < v->grow_until)
+		return false;
+	give_back(v);
+	return true;
+}
+
+/* Servers that are slow go on with it, for who asks again; until then nobody behind waits. */
+static bool go_on_growing(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
+{
+	enum rmnic_remote_status status = rmnic_store_remote_status(v->store, &r->reply.pages);
+
+	if (status != RMNIC_REMOTE_GROWING && status != RMNIC_REMOTE_STARTING)
+		return false;
+	if (atomic_load(&v->give_up) || rmnic_udp_now() >= v->grow_until)
+		return false;
+	r->reply.status = RMNIC_USER_S_UNREACHABLE;
+	rmnic_error_set(&r->reply.text, "%llu pages of the %llu are reserved as yet: the memory servers "
+			"are slow; ask again in a moment", (unsigned long long)r->reply.pages,
+			(unsigned long long)r->pages);
+	return true;
 }
 
 static bool capacity_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
 	if (!reserved(v, r, r->pages))
 		return false;
-	/* What could be had of it is not kept for nobody. */
 	if (r->reply.status != RMNIC_USER_S_OK) {
-		rmnic_store_remote_reserve(v->store, atomic_load(&v->capacity));
+		if (!go_on_growing(v, r))
+			give_back(v);
 		return true;
 	}
+	v->grow_until = 0;
 	if (!rmnic_dev_set_capacity(v->dev, r->pages)) {
 		refuse(r, RMNIC_USER_S_INTERNAL, "the engine does not take this capacity");
 		return true;
@@ -325,8 +360,12 @@ static bool release(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 
 static bool release_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 {
-	return rmnic_store_remote_status(v->store, NULL) == RMNIC_REMOTE_RELEASED ||
-	       atomic_load(&v->give_up) || rmnic_udp_now() >= r->deadline;
+	if (rmnic_store_remote_status(v->store, NULL) == RMNIC_REMOTE_RELEASED)
+		return true;
+	if (!atomic_load(&v->give_up) && rmnic_udp_now() < r->deadline)
+		return false;
+	refuse(r, RMNIC_USER_S_UNREACHABLE, "servers that hold slabs of the device do not answer");
+	return true;
 }
 
 static bool take_off_on(struct rmnic_vdev *v, struct rmnic_vdev_request *r)

@@ -32,6 +32,18 @@ static void conn_close(struct rmnic_frontend *f, bool leaving)
 	f->conn = NULL;
 }
 
+/* Leaving: the last one has gone, of those that have a front end and of those that linger. */
+static void frontends_gone(void *arg)
+{
+	struct rmnic_frontends *fs = arg;
+	void (*left)(void *arg) = fs->left;
+
+	if (!left || fs->list || fs->backend->nlingering)
+		return;
+	fs->left = NULL;
+	left(fs->left_arg);
+}
+
 static void frontend_free(struct rmnic_frontend *f)
 {
 	struct rmnic_frontends *fs = f->all;
@@ -49,8 +61,7 @@ static void frontend_free(struct rmnic_frontend *f)
 		rmnic_user_state_unmap(&f->state);
 	free(f);
 	rmnic_frontends_next(fs);
-	if (fs->left && !fs->list)
-		fs->left(fs->left_arg);
+	frontends_gone(fs);
 }
 
 void rmnic_frontend_end(struct rmnic_frontend *f, bool release)
@@ -278,6 +289,7 @@ struct rmnic_frontends *rmnic_frontends_open(struct rmnic_backend *b, const char
 		return NULL;
 	}
 	fs->backend = b;
+	b->may_linger = true;
 	if (rmnic_listener_open(&fs->listener, path, err)) {
 		free(fs);
 		return NULL;
@@ -312,8 +324,8 @@ void rmnic_frontends_leave(struct rmnic_frontends *fs, void (*done)(void *arg), 
 	}
 	fs->left = done;
 	fs->left_arg = arg;
-	if (!fs->list)
-		done(arg);
+	rmnic_backend_linger_end(fs->backend, frontends_gone, fs);
+	frontends_gone(fs);
 }
 
 void rmnic_frontends_close(struct rmnic_frontends *fs)

@@ -240,10 +240,11 @@ void rmnic_store_remote_release(struct rmnic_store *store)
 
 	if (r->status == RMNIC_REMOTE_FENCED)
 		rmnic_remote_move(r, RMNIC_REMOTE_RELEASED); /* they are another backend's now */
+	if (r->status <= RMNIC_REMOTE_RELEASING)
+		r->retry_at = rmnic_env_now(&r->cfg.env) + r->cfg.timeout_ns;
 	if (r->status >= RMNIC_REMOTE_RELEASING)
 		return;
 	rmnic_remote_move(r, RMNIC_REMOTE_RELEASING);
-	r->retry_at = rmnic_env_now(&r->cfg.env) + r->cfg.timeout_ns;
 	r->cursor = 0;
 	for (uint32_t i = 0; i < r->nholders; i++)
 		r->holders[i].owes = r->holders[i].slabs != 0;

@@ -171,7 +171,7 @@ void rmnic_store_remote_destroy(struct rmnic_store *store);
 
 /* Servers, datagrams and timers are the client's: add peers to it, feed it, poll it. */
 struct rmnic_rmp_client *rmnic_store_remote_client(struct rmnic_store *store);
-/* reserved: pages of the device that have a place. May be NULL. */
+/* reserved: pages of the device that have a place, known or still looked for. May be NULL. */
 enum rmnic_remote_status rmnic_store_remote_status(const struct rmnic_store *store,
 						   uint64_t *reserved);
 /*
@@ -183,7 +183,7 @@ bool rmnic_store_remote_reserve(struct rmnic_store *store, uint64_t pages);
 /*
  * The device is gone for good: gives all its slabs back on all servers, and forgets them in the
  * state block. No page operation is under way, none is accepted any more. RELEASED at the end,
- * which is after timeout_ns at the latest.
+ * which is after timeout_ns at the latest; asked again meanwhile, so long after that.
  */
 void rmnic_store_remote_release(struct rmnic_store *store);
 /* The uuid of a server that holds slabs of the device and was not met. False: there is none. */

@@ -6,8 +6,9 @@ import signal
 import struct
 import subprocess
 
+from fleetlib.faults import cut, mend
 from fleetlib.fleet import PORT, Fleet
-from front import CAPACITY, OK
+from front import BYE, CAPACITY, OK
 from guest import SC_OK, content
 from rig import SLAB, Rig, bench_end, device_id, program, until
 
@@ -224,4 +225,23 @@ def drain__a_page_is_lost(_):
         guest.fill(20, content(2))
         assert guest.page_out(2, 20) == SC_OK
         assert guest.page_in(2, 21) == SC_OK and guest.look(21) == content(2)
+        guest.close()
+
+
+def drain__front_end_gone_while_a_server_is_away(_):
+    """A server that was silent when a device ended is told when it is heard again."""
+    with _three() as rig:
+        guest = _guest(rig)
+        name = device_id(guest)
+        silent = rig.fleet.servers[0]
+        _all_have(rig, guest, 2)
+        cut(silent)
+        try:
+            assert guest.front.request(BYE).status == OK
+            until("the device is gone", lambda: name not in rig.devices())
+            assert silent.ask("slabs"), "there is nothing that it could be told"
+        finally:
+            mend(silent)
+        until("it has released them", lambda: rig.slabs(name) == 0)
+        until("that is in the log", lambda: "all its slabs are given back" in rig.log())
         guest.close()

@@ -2,9 +2,11 @@
 """Servers that are silent, refuse, or know of a newer backend; pages on two of them."""
 import contextlib
 import os
+import struct
+import time
 import uuid
 
-from front import BYE, LEAVING, LIMIT_S, OK, UNREACHABLE, Front, State
+from front import BYE, CAPACITY, LEAVING, LIMIT_S, OK, RESET, UNREACHABLE, Front, State
 from guest import SC_OK, Guest, content
 from rig import SLAB, Child, device_id, until
 
@@ -154,3 +156,39 @@ def servers__two_replicas(rig):
 def servers__three_replicas_of_two(rig):
     with backend_with(rig, "--replicas", "3", "--reserve-timeout-ms", "3000"):
         _refused(rig, UNREACHABLE, "3 replicas")
+
+
+def servers__slow_while_the_capacity_grows(rig):
+    """RULES C1: what ends DMA does not wait behind a CAPACITY; what was begun for it is there for who asks again."""
+    with backend_with(rig, "--reserve-timeout-ms", "60000"):
+        guest = rig.guest(max_capacity=3 * SLAB)
+        for server in rig.fleet.servers:
+            server.child.freeze()
+        try:
+            began = time.monotonic()
+            answer = guest.front.request(CAPACITY, struct.pack("<Q", 3 * SLAB))
+            assert answer.status == UNREACHABLE and "ask again" in answer.text, (answer.status, answer.text)
+            assert guest.front.request(RESET).status == OK
+            assert time.monotonic() < began + 30, "it waited as long as it may for the servers"
+        finally:
+            for server in rig.fleet.servers:
+                server.child.thaw()
+        until("the capacity grows", lambda: guest.front.request(CAPACITY, struct.pack("<Q", 3 * SLAB)).status == OK)
+        assert rig.slabs(device_id(guest)) == 3
+        guest.close()
+
+
+def servers__slow_and_nobody_asks_again(rig):
+    """What was reserved for a CAPACITY that was not answered OK is given back."""
+    with backend_with(rig, "--reserve-timeout-ms", "10000"):
+        guest = rig.guest(max_capacity=3 * SLAB)
+        for server in rig.fleet.servers:
+            server.child.freeze()
+        try:
+            assert guest.front.request(CAPACITY, struct.pack("<Q", 3 * SLAB)).status == UNREACHABLE
+        finally:
+            for server in rig.fleet.servers:
+                server.child.thaw()
+        until("it grows all the same", lambda: rig.slabs(device_id(guest)) == 3)
+        until("it is given back", lambda: rig.slabs(device_id(guest)) == 1)
+        guest.close()
