@@ -73,9 +73,10 @@ at_least() { [ "$2" -ge "$3" ] || fail "$1 is $2, expected at least $3"; }
 at_most() { [ "$2" -le "$3" ] || fail "$1 is $2, expected at most $3"; }
 equal() { [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"; }
 
-# wait_until SECONDS COMMAND...: for states that the kernel announces nowhere.
+# wait_until SECONDS COMMAND...: for states that the kernel announces nowhere. A kernel full of checkers
+# is given SLOWNESS times as long.
 wait_until() {
-	local end=$(($(date +%s) + $1))
+	local end=$(($(date +%s) + $1 * ${SLOWNESS:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt $end ] || return 1
