@@ -91,6 +91,10 @@ class GuestRun:
     def data(self, name):
         return json.loads(self.text(name).splitlines()[-1])
 
+    def mismatches(self):
+        """As many as it has said so far, one a page; of many only the first ones are said."""
+        return sum("MISMATCH" in line for line in self.rest)
+
     def qemu_pid(self):
         """QEMU is guest-run's only child that lasts."""
         for entry in os.listdir("/proc"):

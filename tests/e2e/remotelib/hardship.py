@@ -5,9 +5,9 @@ from fleetlib.fleet import Fleet
 from remotelib.ordeal import RMNICD, Ordeal
 
 
-def _fleet(name, spare=0):
+def _fleet(name, spare=0, spill=None):
     # Two of three hold everything, when the third is missing.
-    return Fleet(3, name + "-fleet", memory="448M", spare=spare, rmnicd_args=RMNICD)
+    return Fleet(3, name + "-fleet", memory="448M", spare=spare, spill=spill, rmnicd_args=RMNICD)
 
 
 def _suffered(name, ordeal):
@@ -39,8 +39,8 @@ def servers_come_and_go():
 
 
 def network_fails():
-    """RULES F5, RMP-29: cables, partitions in one direction, noise."""
-    with _fleet("e2e-network") as fleet, Ordeal(fleet, "e2e-network") as ordeal:
+    """RULES F5, RMP-29: cables, partitions in one direction, noise; a spill file for when nobody can be reached (STATE-28)."""
+    with _fleet("e2e-network", spill="448M") as fleet, Ordeal(fleet, "e2e-network") as ordeal:
         first, second, third = fleet.servers
         ordeal.suffer(ordeal.noise)
         ordeal.suffer(ordeal.cable_is_cut, first)
