@@ -87,7 +87,6 @@ static void settle_page(struct rmnic_remote *r, uint32_t k)
 	const struct rmnic_remote_held *high = &rec->range.held[from][k];
 	uint64_t version = high->vstate >> RMNIC_RMP_VERSION_SHIFT;
 
-	rmnic_state_version_seen(&r->state, version);
 	if ((word & RMNIC_STATE_PAGE_KIND) == RMNIC_STATE_PAGE_FREED) {
 		/* By the guest, while the slab waited; or by an earlier look at it. */
 		if (differ || (high->vstate & CONTENT))

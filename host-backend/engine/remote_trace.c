@@ -52,10 +52,9 @@ static bool view_ok(const struct rmnic_rmp_view *v)
  * Of two views with one number the one is of a slab that was being reserved when its backend died,
  * the other its successor's, under a higher epoch.
  */
-static bool is_higher(const struct rmnic_remote_found *f, const struct rmnic_rmp_view *v,
-		      uint32_t epoch)
+static bool is_higher(const struct rmnic_remote_found *f, uint64_t number, uint32_t epoch)
 {
-	uint64_t have = rmnic_le64_get(f->view.view), number = rmnic_le64_get(v->view);
+	uint64_t have = rmnic_le64_get(f->view.view);
 
 	return number > have || (number == have && epoch > f->epoch);
 }
@@ -75,7 +74,7 @@ static bool take_view(struct rmnic_remote_trace *t)
 		return true;
 	if (!view_ok(&v))
 		return false;
-	if (!is_higher(f, &v, epoch))
+	if (!is_higher(f, rmnic_le64_get(v.view), epoch))
 		return true;
 	f->view = v;
 	f->epoch = epoch;
@@ -144,16 +143,13 @@ static bool submit(struct rmnic_remote_trace *t, uint8_t type)
 /* Whether the entry is worth a question: it may know of a view that nobody told of before. */
 static bool is_news(struct rmnic_remote_trace *t, const struct rmnic_rmp_list_entry *e)
 {
-	uint64_t slab = rmnic_le64_get(e->slab), have;
+	uint64_t slab = rmnic_le64_get(e->slab);
 
 	if (slab >= t->store->state.nslabs || !e->view)
 		return false;
 	if (slab >= t->end)
 		t->end = slab + 1;
-	rmnic_state_version_seen(&t->store->state, rmnic_le64_get(e->version)); /* STATE-7 */
-	have = rmnic_le64_get(t->found[slab].view.view);
-	return rmnic_le64_get(e->view) > have ||
-	       (rmnic_le64_get(e->view) == have && rmnic_le32_get(e->epoch) > t->found[slab].epoch);
+	return is_higher(&t->found[slab], rmnic_le64_get(e->view), rmnic_le32_get(e->epoch));
 }
 
 static bool is_listed(const struct rmnic_remote_trace *t, uint32_t peer,

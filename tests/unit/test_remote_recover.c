@@ -343,6 +343,42 @@ static void recover__the_missing_one_knows_better(void **state)
 	}
 }
 
+/* A member that was being filled counts as one that must be here, and is not read. */
+static void recover__a_member_was_being_filled(void **state)
+{
+	unsigned int third = 0;
+	struct rmnic_rmp_view v;
+	uint64_t handle;
+
+	(void)state;
+	up(3, 2);
+	while (remote_slab(third, 0))
+		third++;
+	v = remote_slab(third == 0, 0)->view;
+	assert_int_equal(v.members, 2);
+	assert_int_equal(rmnic_mem_alloc(rw.servers[third].store, 0, rw.epoch, 0, CLUSTER_SLAB, &handle),
+			 RMNIC_RMP_S_OK);
+	v.view = rmnic_le64_put(rmnic_le64_get(v.view) + 1);
+	v.members = 3;
+	v.syncing = 4;
+	memset(v.member[2].server, 0x50 + (int)third, 16);
+	v.member[2].store_id = rmnic_le64_put(rw.servers[third].store->store_id);
+	v.member[2].handle = rmnic_le64_put(handle);
+	/* One of its members was told. */
+	assert_int_equal(rmnic_mem_record_view(remote_slab(third == 0, 0), &v), RMNIC_RMP_S_OK);
+	forget();
+	cluster_server_stop(&rw, third, true);
+	recover();
+	assert_true(waiting() >= 1);
+	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
+	cluster_server_start(&rw, third);
+	wait_until_over();
+	assert_int_equal(rmnic_store_remote_counters(rw.store)->copied, 0);
+	check_all(1000);
+	cluster_run(&rw, 3000 * MS);
+	assert_true(rmnic_store_remote_counters(rw.store)->orphans > 0);
+}
+
 #define LATE (UINT64_C(1) << 20)
 
 /* A page-out of a word that has come to one member. good: its checksum is right. */
@@ -501,6 +537,7 @@ int main(void)
 		TEST(recover__nobody_here_has_it),
 		TEST(recover__orphans_on_a_member_that_was_dropped),
 		TEST(recover__the_missing_one_knows_better),
+		TEST(recover__a_member_was_being_filled),
 		TEST(recover__in_flight),
 		TEST(recover__in_flight_and_silent),
 		TEST(recover__dies_half_way),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "engine/rmp_codec.h"
 #include "remote_rig.h"
 #include "rmnic/device.h"
 
@@ -91,12 +92,19 @@ static void scrub__finds_wrong_copies(void **state)
 	rmnic_frame_data(rw.servers[0].store->frames, meta(0, 5)->body)[9] ^= 1;
 	assert_false(rmnic_mem_check(rw.servers[0].store, remote_slab(0, 5), 5));
 	meta(1, 70)->vstate -= UINT64_C(1) << 16;
+	/* A page as it once was, whole in itself. */
+	rmnic_frame_put(rw.servers[0].store->frames, meta(0, 50)->body);
+	rw.servers[0].store->stored--;
+	meta(0, 50)->vstate = UINT64_C(1) << 16 | RMNIC_RMP_PAGE_FILLED;
+	meta(0, 50)->body = 7;
+	meta(0, 50)->crc = rmnic_rmp_fill_crc(
+		rmnic_rmp_client_crc(rmnic_store_remote_client(rw.store)), 7, rw.cfg.device, 50, 1);
 	meta(1, 100)->vstate |= RMNIC_RMP_PAGE_TOMBSTONE;
 	meta(1, 100)->vstate &= ~(uint64_t)RMNIC_RMP_PAGE_STORED;
 	rmnic_frame_put(rw.servers[1].store->frames, meta(1, 100)->body);
 	rw.servers[1].store->stored--;
 	rounds(2);
-	assert_true(counters()->scrub_bad >= 3);
+	assert_true(counters()->scrub_bad >= 4);
 	check_copies();
 	for (uint64_t rpn = 0; rpn < USED; rpn++)
 		assert_true(remote_holds(rpn, 1000 + rpn));
