@@ -336,6 +336,25 @@ bool oracle_suffices(const struct sim *s)
 	return n >= s->w.cfg.replicas;
 }
 
+uint64_t oracle_rotten(struct sim *s)
+{
+	const struct rmnic_mem_slab *at;
+	struct rmnic_state_view v;
+
+	for (uint64_t rpn = 0; rpn < s->block.npages; rpn++) {
+		if (rpn % CLUSTER_SLAB == 0)
+			view_of(s, rpn / CLUSTER_SLAB, &v);
+		if (KIND(rmnic_state_page(&s->block, rpn)) != RMNIC_STATE_PAGE_HELD)
+			continue;
+		for (unsigned int i = 0; i < v.members; i++) {
+			at = whole(&v) >> i & 1 ? oracle_slab(s, &v.member[i]) : NULL;
+			if (at && rotten(s, at, (uint32_t)(rpn % CLUSTER_SLAB)) && lives(s, rpn, &v))
+				return rpn + 1;
+		}
+	}
+	return 0;
+}
+
 void oracle_audit(struct sim *s)
 {
 	struct rmnic_state_view v;

@@ -200,6 +200,39 @@ static void wait_for_repair(struct sim *s)
 			sim_fail(s, "server %u is drained, and views name it", i);
 }
 
+/* STATE-27: what is damaged at rest is found and replaced, as long as somebody has it right. */
+static void wait_for_scrubbing(struct sim *s)
+{
+	uint64_t until = s->w.net.now + END_TIME;
+
+	while (oracle_rotten(s) && s->w.net.now < until && !s->failure[0])
+		for (unsigned int i = 0; i < 100; i++)
+			round_of(s, s->w.net.now + 20 * MS);
+	if (oracle_rotten(s))
+		sim_fail(s, "a damaged copy of page %" PRIu64 " was not replaced within %" PRIu64 " s",
+			 oracle_rotten(s) - 1, END_TIME / SECOND);
+}
+
+/* RMP-29: a backend that was stopped reads what has arrived, and only then looks at the clock. */
+static void pause_check(struct sim *s)
+{
+	const struct rmnic_rmp_client_counters *c =
+		rmnic_rmp_client_counters(rmnic_store_remote_client(s->w.store));
+	uint64_t before = c->retransmits;
+
+	if (s->rings || s->failure[0] || s->w.cfg.timeout_ns < SECOND)
+		return;
+	for (uint64_t rpn = 0; rpn < s->model.npages && under_way(s) < s->depth; rpn++)
+		guest_read(s, rpn);
+	s->w.net.ends[s->w.backend].frozen = true;
+	cluster_run(&s->w, 100 * MS);
+	memnet_thaw(&s->w.net, s->w.backend);
+	wait_for_operations(s, "page-ins after a pause");
+	if (c->retransmits != before)
+		sim_fail(s, "%" PRIu64 " requests were sent again whose answers were there",
+			 c->retransmits - before);
+}
+
 /* Everything is well again: what is under way ends, and every page reads as it should. */
 static void calm_part(struct sim *s)
 {
@@ -215,12 +248,14 @@ static void calm_part(struct sim *s)
 	cluster_run(&s->w, 5 * SECOND); /* for greetings that were put off */
 	oracle_views(s);
 	wait_for_repair(s);
+	wait_for_scrubbing(s);
 	s->faults = false;
 	whole_device(s, false);
 	if (!s->failure[0])
 		oracle_audit(s);
 	whole_device(s, true);
 	whole_device(s, false);
+	pause_check(s);
 }
 
 /* --- The end ----------------------------------------------------------------------------------- */

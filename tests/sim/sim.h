@@ -146,6 +146,8 @@ void oracle_acked(struct sim *s, uint64_t rpn);
 bool oracle_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status, uint64_t started);
 /* Whether servers are enough for every slab to be whole. */
 bool oracle_suffices(const struct sim *s);
+/* A page, + 1, of which a member has a damaged copy that could be replaced; 0: there is none. */
+uint64_t oracle_rotten(struct sim *s);
 /* Every member has what it should have, and nobody has more. */
 void oracle_audit(struct sim *s);
 

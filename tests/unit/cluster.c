@@ -328,15 +328,15 @@ static uint64_t next_timer(const struct cluster *w)
 /* RMP-29: all that has arrived is read before anybody looks at timers. */
 static void deliver(struct cluster *w)
 {
-	do
+	while (memnet_next(&w->net) <= w->net.now)
 		memnet_deliver(&w->net);
-	while (memnet_next(&w->net) <= w->net.now);
 }
 
 bool cluster_step(struct cluster *w, uint64_t until)
 {
 	uint64_t packet, timer, before = w->net.now;
 
+	deliver(w);
 	settle(w);
 	packet = memnet_next(&w->net);
 	timer = next_timer(w);
@@ -345,10 +345,11 @@ bool cluster_step(struct cluster *w, uint64_t until)
 		w->same_time = 0;
 		return false;
 	}
-	if (packet <= timer)
-		deliver(w);
-	else if (timer > w->net.now)
+	if (packet < timer)
+		timer = packet;
+	if (timer > w->net.now)
 		w->net.now = timer;
+	deliver(w);
 	w->same_time = w->net.now > before ? 0 : w->same_time + 1;
 	w->stuck |= w->same_time > 1000000;
 	return true;
