@@ -6,9 +6,10 @@ import time
 from fleetlib.fleet import Fleet, program
 from perflib import ROOT
 from perflib.hostruns import json_of
-from perflib.processes import cpu_s
+from perflib.processes import cpu_s, resident_bytes
 
 IDLE_S = 3.0
+SMALL_MIB, LARGE_MIB = 64, 576   # two devices, all of whose pages are written: the difference is the pages'
 
 
 class Costs:
@@ -19,7 +20,8 @@ class Costs:
 
     def steps(self):
         for number in range(self.settings.rounds):
-            yield f"cost, round {number + 1}", self.run
+            yield f"cost, round {number + 1}: CPU", self.run
+            yield f"cost, round {number + 1}: memory", self.memory
 
     def run(self):
         with Fleet(2, "perf-cost", memory=f"{self.settings.host_mib + 128}M") as fleet:
@@ -46,3 +48,18 @@ class Costs:
         for who, cpu in self.cpus(fleet).items():
             count = len(fleet.servers) if who == "server" else 1
             self.samples.add("cost", who, "idle", more={"cpu_percent": (cpu - before[who]) * 100 / passed / count})
+
+    def memory(self):
+        """Resident bytes of a page more, without the page itself."""
+        small, large = self.resident(SMALL_MIB), self.resident(LARGE_MIB)
+        pages = (LARGE_MIB - SMALL_MIB) * 256
+        for who, page in (("backend", 0), ("server", 4096)):
+            self.samples.add("cost", who, "memory", more={"bytes_per_page": (large[who] - small[who]) / pages - page})
+
+    def resident(self, mib):
+        """What each has with so many MiB written. As much more is lent in either case."""
+        with Fleet(1, "perf-cost", memory=f"{mib + 64}M") as fleet:
+            argv = [program("rmnic-bench"), "--json", "--socket", fleet.socket, "--workloads", "fill,in-seq", "--ops", str(mib * 256),
+                    "--queue-depth", "16", "--working-set", f"{mib}M", "--leave"]
+            json_of(argv, self.log_dir)
+            return {"backend": resident_bytes(fleet.backend.pid), "server": resident_bytes(fleet.servers[0].child.pid)}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """In one guest: swap on rmnic and on its peers in turn, several rounds."""
 import contextlib
+import dataclasses
 import json
 import os
 import shlex
@@ -12,6 +13,7 @@ from fleetlib.fleet import Fleet
 from fleetlib.netns import Problem
 from guestvm import devices, machine
 from perflib import ROOT
+from perflib.overlay import overlay_make
 from perflib.peers import PORTS, SERVER, PeerLink, PeerServer
 
 OWN = "198.51.100.2"   # the guest's address
@@ -19,30 +21,56 @@ DISTINCT = 192         # words of a page that are not repeated in it: lzo-rle ma
 REPLICAS = {"rmnic": 1, "rmnic2": 2}
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What the guest does with each swap device."""
+    name: str
+    about: str
+    environment: dict = dataclasses.field(default_factory=dict)
+    cpus: int = 1
+    ram: int = 0        # MiB more than the settings say
+    rounds: bool = True
+    slower: int = 1     # how much longer than the pager load it may take
+
+
+PAGER = Kind("pager", "page-in and page-out")
+MIX = Kind("mix", "4 CPUs, mixes", {"MIX": 3}, cpus=4)
+# The programs and their data are in the guest's memory as well.
+PROGRAMS = Kind("programs", "whole programs", {"PROGRAMS": "sort bfs sqlite redis"}, ram=192, rounds=False, slower=4)
+
+
 class GuestRuns:
     def __init__(self, settings, samples):
-        self.settings, self.samples = settings, samples
+        self.settings, self.samples, self.answers = settings, samples, {}
         slab = devices.SLAB_MIB
         self.store = -(-(settings.working_set + 64) // slab) * slab
 
     def steps(self):
         """One guest for all rounds of a kernel: a step takes minutes, and the guest says where it is."""
-        for kernel in self.settings.kernels:
-            yield (f"guest, Linux {kernel}: {self.settings.rounds} rounds of {', '.join(self.settings.guest_cases)}",
-                   lambda kernel=kernel: self.run(kernel))
+        settings = self.settings
+        for kernel in settings.kernels:
+            yield from self.step(kernel, PAGER, settings.guest_cases)
+            yield from self.step(kernel, MIX, settings.mix_cases)
+        yield from self.step(settings.kernels[0], PROGRAMS, settings.program_cases)
 
-    def run(self, kernel):
-        name = f"perf-{kernel}"
+    def step(self, kernel, kind, cases):
+        if cases:
+            yield f"guest, Linux {kernel}, {kind.about}: {', '.join(cases)}", lambda: self.run(kernel, kind, cases)
+
+    def run(self, kernel, kind, cases):
+        name = f"perf-{kernel}-{kind.name}"
         with contextlib.ExitStack() as stack:
-            fleets = {case: stack.enter_context(self.fleet(case, f"{name}-{case}")) for case in REPLICAS
-                      if case in self.settings.guest_cases}
+            fleets = {case: stack.enter_context(self.fleet(case, f"{name}-{case}")) for case in REPLICAS if case in cases}
             space = None
-            if "nbd" in self.settings.guest_cases:
+            if "nbd" in cases:
                 space = self.nbd(stack, name, next(iter(fleets.values()), None))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(
                 prefix="rmnic-perf-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-            self.boot(kernel, name, fleets, scratch, space)
-        self.collect(kernel, name)
+            more = ["--overlay", overlay_make(os.path.join(scratch, "root"))] if kind is PROGRAMS else []
+            more += [word for arg in self.device_args(cases, fleets, scratch, kind) for word in ("--qemu-arg", arg)]
+            self.boot(kernel, name, cases, kind, more + ["--look", self.look_command(fleets)], space)
+        for case in cases:
+            getattr(self, "collect_" + kind.name)(case, kernel, name)
 
     def fleet(self, case, name):
         # Each server can hold its share and a slab more, or everything twice over.
@@ -62,33 +90,32 @@ class GuestRuns:
 
     # --- The guest ---
 
-    def device_args(self, fleets, scratch):
-        args = devices.shared_ram(self.settings.ram) if fleets else []
-        for index, case in enumerate(self.settings.guest_cases):
+    def device_args(self, cases, fleets, scratch, kind):
+        ram = self.settings.ram + kind.ram
+        args = devices.shared_ram(ram) if fleets else []
+        for index, case in enumerate(cases):
             if case in ("rmnic", "rmnic2", "embedded"):
                 args += devices.rmnic(index, self.store, case, fleets[case].socket if case in fleets else None)
             elif case in devices.PEERS:
                 args += devices.peer(case, self.store, scratch)
             elif case == "pmem":
-                args += ["-machine nvdimm=on", f"-m slots=1,maxmem={self.settings.ram + self.store + 1024}M",
+                args += ["-machine nvdimm=on", f"-m slots=1,maxmem={ram + self.store + 1024}M",
                          f"-object memory-backend-ram,id=pm0,size={self.store}M,prealloc=on", "-device nvdimm,memdev=pm0"]
             elif case == "nbd":
                 args += ["-netdev tap,id=net0,ifname=tap0,script=no,downscript=no", "-device virtio-net-pci,netdev=net0,romfile="]
         return args
 
-    def boot(self, kernel, name, fleets, scratch, space):
+    def boot(self, kernel, name, cases, kind, more, space):
         settings = self.settings
-        cases = settings.guest_cases * settings.rounds
+        turns = cases * (settings.rounds if kind.rounds else 1)
         # A slow peer needs a second for some thousand pages.
-        timeout = 60 + len(cases) * (20 + settings.working_set / 4)
+        timeout = 60 + len(turns) * (60 + settings.working_set / 2) * kind.slower
         command = [machine.path("scripts/guest-run"), "--kernel", kernel, "--job", "run", "--name", name, "--ram",
-                   str(settings.ram), "--timeout", str(timeout), "--look", self.look_command(fleets)]
-        for key, value in {"DEVICES": ",".join(cases), "WORKING_SET": settings.working_set, "READS": settings.reads,
+                   str(settings.ram + kind.ram), "--timeout", str(timeout), "--smp", str(kind.cpus), *more]
+        for key, value in {"DEVICES": ",".join(turns), "WORKING_SET": settings.working_set, "READS": settings.reads,
                            "REWRITES": settings.rewrites, "DISTINCT": DISTINCT, "CPU": 1,
-                           "NBD": f"{SERVER},{PORTS['nbd']},{OWN}"}.items():
+                           "NBD": f"{SERVER},{PORTS['nbd']},{OWN}", **kind.environment}.items():
             command += ["--env", f"{key}={value}"]
-        for arg in self.device_args(fleets, scratch):
-            command += ["--qemu-arg", arg]
         child = subprocess.Popen(command, preexec_fn=space.enter if space else None)
         try:
             status = child.wait()
@@ -108,14 +135,36 @@ class GuestRuns:
 
     # --- What it said ---
 
-    def collect(self, kernel, name):
-        for case in self.settings.guest_cases:
-            results = lines_of(name, f"result-{case}")
-            if len(results) != self.settings.rounds:
-                raise Problem(f"{case} on Linux {kernel}: {len(results)} results of {self.settings.rounds} rounds: see build/log/{name}")
-            cpus = [line["return"] for line in lines_of(name, f"cpu-{case}")]
-            for number, result in enumerate(results):
-                self.add(case, kernel, result, cpus[2 * number:2 * number + 2])
+    def collect_pager(self, case, kernel, name):
+        results = lines_of(name, f"result-{case}")
+        if len(results) != self.settings.rounds:
+            raise Problem(f"{case} on Linux {kernel}: {len(results)} results of {self.settings.rounds} rounds: see build/log/{name}")
+        cpus = [line["return"] for line in lines_of(name, f"cpu-{case}")]
+        for number, result in enumerate(results):
+            self.add(case, kernel, result, cpus[2 * number:2 * number + 2])
+
+    def collect_mix(self, case, kernel, name):
+        results = lines_of(name, f"mix-{case}")
+        if not results:
+            raise Problem(f"{case} on Linux {kernel}: no result of a mix: see build/log/{name}")
+        for result in results:
+            if result["mismatches"]:
+                self.samples.bad(f"{case} on Linux {kernel}, {result['workload']}: {result['mismatches']} mismatches")
+            self.samples.add("guest", case, f"4 CPUs: {result['workload']}", kernel, latency=result["page_in_us"],
+                             in_rate=result["page_in_pages_per_s"], out_rate=result["page_out_pages_per_s"])
+
+    def collect_programs(self, case, kernel, name):
+        results = lines_of(name, f"program-{case}")
+        whole = {}
+        for result in results:
+            seconds, key = result["centiseconds"] / 100, result["program"]
+            whole.setdefault(key, seconds)
+            if self.answers.setdefault(key, result["answer"]) != result["answer"]:
+                self.samples.bad(f"{case}: {key} with {result['share']}% of its memory computed something else: {result['answer']}")
+            self.samples.add("guest", case, f"{key} {result['share']}%", kernel,
+                             more={"seconds": seconds, "slow_down": seconds / whole[key], "memory_mib": result["peak"] / 2 ** 20})
+        if len(results) != 4 * len(PROGRAMS.environment["PROGRAMS"].split()):
+            raise Problem(f"{case} on Linux {kernel}: only {len(results)} results of programs: see build/log/{name}")
 
     def add(self, case, kernel, result, cpus):
         if not result["ok"]:

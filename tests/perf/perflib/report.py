@@ -16,7 +16,6 @@ table { border-collapse: collapse; margin: 1em 0; font-size: 13px } td, th { pad
 td { text-align: right } td:first-child, th:first-child { text-align: left } svg { max-width: 100%; height: auto }
 .no { color: #a00; font-weight: bold } .yes { color: #060 }"""
 SHARES = ("p50", "p90", "p99", "p999", "max")
-STAGES = ("fetch", "store", "complete")
 
 
 def drawn(figure):
@@ -68,19 +67,20 @@ def bars_plot(entries, key, title):
     return drawn(figure)
 
 
-def slow_down_plot(cases, kernel):
-    """How much longer a touch takes than one of memory that is there, as the share of touches that miss grows."""
-    figure, axes = pyplot.subplots(figsize=(9, 4))
-    for entry in cases:
-        local = entry.get("local_us")
-        if local and entry["page_in_us"]:
-            misses = [share / 100 for share in range(0, 101, 5)]
-            cost = entry["page_in_us"]["p50"] / local
-            axes.plot([100 * miss for miss in misses], [1 + miss * (cost - 1) for miss in misses], label=entry["case"])
-    axes.set(xlabel="touches that miss, %", ylabel="times as slow as local memory", title=f"Slow-down of random touches, {kernel}")
+def slow_down_plot(summary, program, kernel):
+    """How much longer a program takes than with all the memory that it wants."""
+    figure, axes = pyplot.subplots(figsize=(9, 3))
+    lines = {}
+    for entry in of(summary, "guest", kernel=kernel):
+        name, _, share = entry["workload"].partition(" ")
+        if name == program and entry.get("slow_down"):
+            lines.setdefault(entry["case"], []).append((int(share.rstrip("%")), entry["slow_down"]))
+    for case, points in lines.items():
+        axes.plot(*zip(*sorted(points, reverse=True)), marker="o", label=case)
+    axes.set(xlabel="% of its memory that is local", ylabel="times as slow", title=f"{program}, Linux {kernel}")
+    axes.invert_xaxis()
     axes.grid(True, alpha=.3)
-    if axes.lines:
-        axes.legend()
+    axes.legend()
     return drawn(figure)
 
 
@@ -111,9 +111,19 @@ def cases_table(cases):
         for entry in cases])
 
 
-def stages_table(summary):
-    rows = [(entry["workload"], shown(entry["mean_us"], "{:.2f}")) for entry in of(summary, "cost", case="stages")]
-    return "<h2>One page-in, stage by stage</h2>" + table(("stage", "mean, us"), rows) if rows else ""
+def stages_part(summary):
+    """Bars that begin where the one before ended; one of less than nothing is the machine's noise."""
+    parts = []
+    for kernel, stages in summary["stages"].items():
+        figure, axes = pyplot.subplots(figsize=(9, 2.6))
+        begin = 0
+        for number, stage in enumerate(stages):
+            axes.barh(-number, stage["us"], left=begin, color="#47a")
+            begin += stage["us"]
+        axes.set_yticks([-number for number in range(len(stages))], [stage["stage"] for stage in stages])
+        axes.set(xlabel="us", title=f"One page-in of rmnic, p50, Linux {kernel}")
+        parts += [drawn(figure), table(("stage", "us"), [(html.escape(stage["stage"]), shown(stage["us"])) for stage in stages])]
+    return "<h2>One page-in, stage by stage</h2>" + "".join(parts) if parts else ""
 
 
 def guest_part(summary, kernel):
@@ -123,7 +133,19 @@ def guest_part(summary, kernel):
     parts = [f"<h2>In the guest, Linux {kernel}</h2>", latency_plot(random, f"Random page-in, Linux {kernel}")]
     for workload, key, title in (("sweep", "page_in_pages_per_s", "Sequential page-in"), ("fill", "page_out_pages_per_s", "Page-out")):
         parts.append(bars_plot(of(summary, "guest", kernel=kernel, workload=workload), key, title))
-    return "".join(parts + [slow_down_plot(random, kernel), cases_table(of(summary, "guest", kernel=kernel))])
+    measured = [entry for entry in of(summary, "guest", kernel=kernel) if "slow_down" not in entry]
+    return "".join(parts + [cases_table(measured)])
+
+
+def programs_part(summary, kernel):
+    programs = list(dict.fromkeys(entry["workload"].partition(" ")[0] for entry in of(summary, "guest", kernel=kernel)
+                                  if "slow_down" in entry))
+    rows = [(entry["case"], html.escape(entry["workload"]), shown(entry["memory_mib"]), shown(entry["seconds"], "{:.2f}"),
+             shown(entry["slow_down"], "{:.2f}")) for entry in of(summary, "guest", kernel=kernel) if "slow_down" in entry]
+    if not rows:
+        return ""
+    return ("<h2>Whole programs with less memory than they want</h2>" + "".join(slow_down_plot(summary, name, kernel) for name in programs)
+            + table(("case", "program and local share", "wants, MiB", "seconds", "times as slow"), rows))
 
 
 def host_part(summary):
@@ -136,7 +158,7 @@ def host_part(summary):
 
 def cost_part(summary):
     rows = [(entry["case"], entry["workload"], shown(entry.get("cpu_percent"), "{:.2f}"), shown(entry.get("bytes_per_page"), "{:.2f}"),
-             shown(entry["cpu_us_per_page"], "{:.2f}")) for entry in of(summary, "cost") if entry["case"] != "stages"]
+             shown(entry["cpu_us_per_page"], "{:.2f}")) for entry in of(summary, "cost")]
     return "<h2>What it costs</h2>" + table(("", "", "CPU, % of a core", "bytes/page", "CPU us/page"), rows) if rows else ""
 
 
@@ -147,7 +169,7 @@ def page_write(directory, summary):
             f"{', quick' if summary['quick'] else ''}; {machine['cpus']} CPUs, {html.escape(machine['cpu'])}, Linux "
             f"{html.escape(machine['kernel'])}. Medians of the rounds; spread is the largest less the smallest, as a share of the "
             "median.</p>", "<h2>Targets</h2>", targets_table(summary)]
-    body += [guest_part(summary, kernel) for kernel in kernels] + [host_part(summary), cost_part(summary), stages_table(summary)]
+    body += [part(summary, kernel) for kernel in kernels for part in (guest_part, programs_part)] + [stages_part(summary), host_part(summary), cost_part(summary)]
     file = os.path.join(directory, "index.html")
     with open(file, "w", encoding="utf-8") as out:
         out.write(f"<!doctype html><meta charset=utf-8><title>rmnic: performance</title><style>{STYLE}</style>{''.join(body)}\n")

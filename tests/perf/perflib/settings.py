@@ -8,15 +8,19 @@ from fleetlib.netns import Problem
 RUNS = ("host", "guest", "cost")
 HOST_CASES = ("rmnic-1", "rmnic-2", "inside", "pingpong", "embedded", "engine", "nbd", "redis", "memcached")
 GUEST_CASES = ("rmnic", "rmnic2", "embedded", "zram", "nvme", "virtio-blk", "nbd", "pmem")
+MIX_CASES = ("rmnic", "embedded", "zram", "nvme")
+PROGRAM_CASES = ("rmnic", "zram", "nvme")
 QUICK_HOST = ("rmnic-1", "rmnic-2", "inside", "pingpong", "engine", "nbd", "redis", "memcached")
 QUICK_GUEST = ("rmnic", "embedded", "zram", "nvme")
 
 
 def chosen(name, default, known):
-    """Some of the names that there are, in the order in which they stand there."""
+    """Some of the names that there are, in the order in which they stand there; or none."""
     text = os.environ.get(name)
     if not text:
         return list(default)
+    if text == "none":
+        return []
     wanted = text.split(",")
     for word in wanted:
         if word not in known:
@@ -37,6 +41,8 @@ class Settings:
         self.runs = chosen("RUNS", RUNS, RUNS)
         self.host_cases = chosen("HOST", QUICK_HOST if self.quick else HOST_CASES, HOST_CASES)
         self.guest_cases = chosen("GUEST", QUICK_GUEST if self.quick else GUEST_CASES, GUEST_CASES)
+        self.mix_cases = chosen("MIXES", () if self.quick else MIX_CASES, GUEST_CASES)
+        self.program_cases = chosen("PROGRAMS", () if self.quick else PROGRAM_CASES, GUEST_CASES)
         self.kernels = chosen("GUEST_KERNEL", ("6.1",) if self.quick else ("6.1", "6.12"), ("6.1", "6.12"))
         self.rounds = number("ROUNDS", 2 if self.quick else 3, 1, 100)
         self.depths = (1, 16, 64) if self.quick else (1, 4, 16, 64, 256)
