@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/page.h"
-#include "engine/store_remote_internal.h"
+#include "engine/remote_range.h"
 
 #define VERSION(word) ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
 #define KIND(word)    ((uint32_t)(word) & RMNIC_STATE_PAGE_KIND)
@@ -326,16 +326,47 @@ static void copy_begin(struct rmnic_remote *r, struct rmnic_remote_copy *c,
 
 /* --- Of a member that is being filled ---------------------------------------------------------------- */
 
-/* STATE-23: whether the member may lack the page. What is being written goes to it by itself. */
+/*
+ * STATE-24: what the member has of the next pages, if it may have any. False: nobody knows yet.
+ */
+static bool known(struct rmnic_remote *r, struct rmnic_remote_job *j)
+{
+	struct rmnic_rmp_member m = { .store_id = rmnic_le64_put(j->store_id),
+				      .handle = rmnic_le64_put(j->handle) };
+	struct rmnic_remote_range *range = j->range;
+	uint64_t rest = r->state.slab_pages - j->known;
+
+	if (!j->has_some || j->page < j->known)
+		return true;
+	if (!rmnic_remote_range_idle(range))
+		return false;
+	if (j->looking) {
+		j->looking = false;
+		j->known += range->pages;
+		j->failed = range->status != RMNIC_RMP_S_OK;
+		j->status = range->status;
+		return !j->failed;
+	}
+	range->store = r;
+	range->rpn = j->slab * r->state.slab_pages + j->known;
+	range->pages = rest < RMNIC_RANGE_PAGES ? (uint32_t)rest : RMNIC_RANGE_PAGES;
+	j->looking = rmnic_remote_range_ask(range, 0, j->peer, &m);
+	j->failed = !j->looking;
+	return false;
+}
+
+/* Whether the member lacks the page. What is being written goes to it by itself. */
 static bool lacks(const struct rmnic_remote *r, const struct rmnic_remote_job *j, uint64_t rpn)
 {
-	uint64_t word = rmnic_state_page(&r->state, rpn);
+	uint64_t word = rmnic_state_page(&r->state, rpn), held;
 
-	if (KIND(word) != RMNIC_STATE_PAGE_HELD)
+	if (KIND(word) != RMNIC_STATE_PAGE_HELD || rmnic_remote_is_writing(r, rpn))
 		return false;
-	if (word & RMNIC_STATE_PAGE_WRITING) /* by a predecessor, who is dead */
-		return !rmnic_remote_is_writing(r, rpn);
-	return VERSION(word) >= j->since;
+	if (!j->has_some || word & RMNIC_STATE_PAGE_WRITING) /* by a predecessor, who is dead */
+		return true;
+	held = j->range->held[0][rpn - j->range->rpn].vstate;
+	return VERSION(held) != VERSION(word) || held & RMNIC_RMP_PAGE_BAD ||
+	       !(held & (RMNIC_RMP_PAGE_STORED | RMNIC_RMP_PAGE_FILLED));
 }
 
 /* Freed pages from j->freed on, as far as one request goes. Gives how many ranges that are. */
@@ -396,6 +427,8 @@ bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j)
 
 		if (!freed && j->page == r->state.slab_pages)
 			return false;
+		if (!freed && !known(r, j))
+			return false;
 		if (!freed && !lacks(r, j, first + j->page)) {
 			j->page++;
 			continue;
@@ -415,7 +448,7 @@ bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j)
 
 bool rmnic_remote_copy_more(const struct rmnic_remote *r, const struct rmnic_remote_job *j)
 {
-	return j->page < r->state.slab_pages && j->copies < COPIES_OF_JOB;
+	return j->page < r->state.slab_pages && j->copies < COPIES_OF_JOB && !j->looking;
 }
 
 void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j)
@@ -444,6 +477,10 @@ void rmnic_remote_fix(struct rmnic_remote *r, uint64_t rpn, unsigned int i)
 
 	for (uint32_t k = 0; k < p->nbad; k++)
 		if (p->bad[k].rpn == rpn && p->bad[k].handle == bad.handle)
+			return;
+	for (int k = 0; k < RMNIC_REMOTE_COPIES; k++) /* it is being replaced */
+		if (p->copies[k].used && !p->copies[k].job && p->copies[k].rpn == rpn &&
+		    p->copies[k].handle == bad.handle)
 			return;
 	if (p->nbad < RMNIC_REMOTE_FIXES) /* else somebody finds it again */
 		p->bad[p->nbad++] = bad;

@@ -4,12 +4,12 @@
  *
  * A job asks a server for a handle, makes it a member that is SYNCING, waits for the writes from
  * before, copies, and makes it whole. Each step that a successor needs to know of is a view. A
- * member that it finds SYNCING is filled from the start, under the same handle: what is there
- * is there under versions that are still good.
+ * member that it finds SYNCING goes on being filled, under the same handle: it is asked what is there
+ * already, as one that was away is.
  */
 #include <string.h>
 
-#include "engine/store_remote_internal.h"
+#include "engine/remote_range.h"
 
 #define ASK_NS   UINT64_C(5000000000)
 #define AGAIN_NS UINT64_C(1000000000) /* after one that failed */
@@ -29,7 +29,8 @@ static struct rmnic_remote_job *job_free(struct rmnic_remote *r)
 {
 	for (int i = 0; i < RMNIC_REMOTE_JOBS; i++)
 		if (r->repair.jobs[i].step == RMNIC_JOB_NONE &&
-		    r->repair.jobs[i].call.state == RMNIC_CALL_IDLE)
+		    r->repair.jobs[i].call.state == RMNIC_CALL_IDLE &&
+		    rmnic_remote_range_idle(&r->repair.ranges[i]))
 			return &r->repair.jobs[i];
 	return NULL;
 }
@@ -47,6 +48,7 @@ static struct rmnic_remote_job *job_new(struct rmnic_remote *r, uint64_t slab,
 	j->slab = slab;
 	j->peer = peer;
 	j->leaver = RMNIC_NO_PEER;
+	j->range = &r->repair.ranges[j - r->repair.jobs];
 	r->slabs[slab].job = (uint8_t)(j - r->repair.jobs + 1);
 	return j;
 }
@@ -56,6 +58,7 @@ static void job_end(struct rmnic_remote *r, struct rmnic_remote_job *j)
 	struct rmnic_remote_slab *s = &r->slabs[j->slab];
 
 	rmnic_remote_copy_cancel(r, j);
+	rmnic_remote_range_cancel(j->range);
 	if (j->step == RMNIC_JOB_ASK)
 		rmnic_rmp_client_cancel(r->client, &j->call);
 	/* What no row names any more, or never did, goes back (STATE-18). */
@@ -260,6 +263,7 @@ static void join(struct rmnic_remote *r, struct rmnic_remote_job *j)
 		return;
 	}
 	rmnic_remote_view_change(r, j->slab, &v); /* STATE-25: from now on each write goes to it */
+	j->has_some = j->renew;
 	begin_filling(r, j);
 }
 
@@ -272,6 +276,7 @@ bool rmnic_remote_job_resume(struct rmnic_remote *r, uint64_t slab, unsigned int
 		return false;
 	j->handle = rmnic_le64_get(s->member[i].handle);
 	j->store_id = rmnic_le64_get(s->member[i].store_id);
+	j->has_some = true;
 	begin_filling(r, j);
 	return true;
 }
@@ -361,6 +366,20 @@ static void job_step(struct rmnic_remote *r, struct rmnic_remote_job *j)
 			rmnic_remote_sweep_at(r, j->leaver, true);
 		job_end(r, j);
 	}
+}
+
+/* --- Creation -------------------------------------------------------------------------------------- */
+
+bool rmnic_remote_repair_create(struct rmnic_remote *r)
+{
+	r->repair.ranges = r->cfg.env.ops->alloc(r->cfg.env.arg,
+						 sizeof(*r->repair.ranges) * RMNIC_REMOTE_JOBS);
+	return r->repair.ranges != NULL;
+}
+
+void rmnic_remote_repair_destroy(struct rmnic_remote *r)
+{
+	r->cfg.env.ops->free(r->cfg.env.arg, r->repair.ranges);
 }
 
 /* --- Rounds --------------------------------------------------------------------------------------------------- */

@@ -133,7 +133,7 @@ static bool get_memory(struct rmnic_remote *r)
 	r->holders = env->ops->alloc(env->arg, sizeof(*r->holders) * RMNIC_REMOTE_HOLDERS);
 	return r->slabs && r->holders && r->peers && r->ops && r->writing && r->copies && r->tell &&
 	       rmnic_remote_spill_create(r) &&
-	       rmnic_remote_scrub_create(r);
+	       rmnic_remote_repair_create(r) && rmnic_remote_scrub_create(r);
 }
 
 static void set_up(struct rmnic_remote *r)
@@ -258,6 +258,7 @@ void rmnic_store_remote_destroy(struct rmnic_store *store)
 	rmnic_rmp_client_destroy(r->client);
 	rmnic_remote_recover_destroy(r);
 	rmnic_remote_scrub_destroy(r);
+	rmnic_remote_repair_destroy(r);
 	rmnic_remote_spill_destroy(r);
 	env.ops->free(env.arg, r->tell);
 	env.ops->free(env.arg, r->copies);
