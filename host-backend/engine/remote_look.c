@@ -55,12 +55,13 @@ void rmnic_store_remote_rates(struct rmnic_store *store, uint32_t repair, uint32
 uint64_t rmnic_store_remote_holds(const struct rmnic_store *store, uint32_t peer)
 {
 	const struct rmnic_remote *r = to_remote(store);
-	const uint8_t *uuid = rmnic_rmp_client_uuid(r->client, peer);
+	struct rmnic_peer_info info;
 
+	rmnic_rmp_client_peer(r->client, peer, &info);
 	for (uint32_t i = 0; i < r->nholders; i++)
-		if (r->holders[i].slabs && !memcmp(r->holders[i].uuid, uuid, 16))
+		if (r->holders[i].slabs && !memcmp(r->holders[i].uuid, info.uuid, 16))
 			return r->holders[i].slabs;
-	return 0;
+	return info.state == RMNIC_PEER_READY && r->peers[peer].own;
 }
 
 static bool moving(struct rmnic_remote *r, struct rmnic_remote_slab *s)

@@ -203,7 +203,10 @@ const struct rmnic_remote_counters *rmnic_store_remote_counters(const struct rmn
 void rmnic_store_remote_domain(struct rmnic_store *store, uint32_t peer, uint32_t domain);
 /* on: takes the device's slabs away from the server and gives it no more; false: no longer. */
 void rmnic_store_remote_drain(struct rmnic_store *store, uint32_t peer, bool on);
-/* Slabs in whose views the server is, away ones included. */
+/*
+ * Slabs in whose views the server is, away ones included; 1 also when that is none, as long as a
+ * server that is here was not told yet what it may release.
+ */
 uint64_t rmnic_store_remote_holds(const struct rmnic_store *store, uint32_t peer);
 /* Members of new slabs, 1 to RMNIC_RMP_MAX_MEMBERS; others get more or fewer by and by. */
 bool rmnic_store_remote_replicas(struct rmnic_store *store, uint32_t replicas);

@@ -177,6 +177,7 @@ struct rmnic_remote_peer {
 	bool sweep; /* what it has of the device is to be looked through */
 	bool own;   /* with what this backend allocated: nothing is allocated meanwhile */
 	bool closed; /* RELEASING: it has nothing of the device any more */
+	bool owes;   /* RELEASING: it has slabs that no view named when that began */
 	bool silent; /* it owes an answer and was not heard for drop_ns */
 	bool drain;  /* its slabs are to go elsewhere */
 	uint32_t domain; /* 0: one of its own */

@@ -245,3 +245,26 @@ def drain__front_end_gone_while_a_server_is_away(_):
         until("it has released them", lambda: rig.slabs(name) == 0)
         until("that is in the log", lambda: "all its slabs are given back" in rig.log())
         guest.close()
+
+
+def drain__front_end_gone_after_a_repair(_):
+    """The same when its slabs were copied elsewhere by then, so that no view names it any more."""
+    with _three() as rig:
+        guest = _guest(rig)
+        name = device_id(guest)
+        _all_have(rig, guest, 2)
+        busy = sum(_members(rig, guest), [])
+        silent = next(server for server in rig.fleet.servers if _address(server) == max(busy, key=busy.count))
+        cut(silent)
+        try:
+            for slab in range(SLABS):
+                assert guest.page_out(slab * SLAB, 20) == SC_OK
+            _all_have(rig, guest, 2, but=[_address(silent)])
+            until("no view names it", lambda: _row(rig, _address(silent))["slabs"] == 0)
+            assert guest.front.request(BYE).status == OK
+            until("the device is gone", lambda: name not in rig.devices())
+            assert silent.ask("slabs"), "there is nothing that it could be told"
+        finally:
+            mend(silent)
+        until("it has released them", lambda: rig.slabs(name) == 0)
+        guest.close()

@@ -163,6 +163,58 @@ static void release__server_away(void **state)
 	cluster_fini(&rw);
 }
 
+/* Asked again and again, it waits for the server for as long as its owner likes. */
+static void release__asked_again(void **state)
+{
+	(void)state;
+	cluster_init(&rw, 1, 2, 64 * CLUSTER_SLAB, 8 * CLUSTER_SLAB, 2);
+	rw.cfg.timeout_ns = 3000 * MS;
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 5000 * MS));
+	cluster_server_stop(&rw, 1, true);
+	for (int i = 0; i < 5; i++) {
+		rmnic_store_remote_release(rw.store);
+		cluster_run(&rw, 2500 * MS);
+		assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_RELEASING);
+	}
+	assert_true(slabs_on(1) > 0);
+	assert_true(cluster_server_start(&rw, 1));
+	rmnic_store_remote_release(rw.store);
+	assert_true(released(2500 * MS));
+	assert_int_equal(slabs_on(0) + slabs_on(1), 0);
+	assert_int_equal(counters()->unreleased, 0);
+	/* It is over for good. */
+	rmnic_store_remote_release(rw.store);
+	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_RELEASED);
+	cluster_fini(&rw);
+}
+
+/* A server whose slabs were copied elsewhere while it was away: no view names it, and it is waited for. */
+static void release__no_view_names_it(void **state)
+{
+	(void)state;
+	cluster_init(&rw, 1, 3, 64 * CLUSTER_SLAB, 8 * CLUSTER_SLAB, 2);
+	rw.cfg.away_ns = 100 * MS;
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 5000 * MS));
+	for (uint64_t rpn = 0; rpn < 8 * CLUSTER_SLAB; rpn += 7)
+		assert_int_equal(remote_out(rpn, rpn), RMNIC_SC_OK);
+	cluster_server_stop(&rw, 1, true);
+	for (uint64_t rpn = 0; rpn < 8 * CLUSTER_SLAB; rpn += 7)
+		assert_int_equal(remote_out(rpn, rpn), RMNIC_SC_OK);
+	for (int i = 0; i < 100 && rmnic_store_remote_holds(rw.store, 1); i++)
+		cluster_run(&rw, 100 * MS);
+	assert_int_equal(rmnic_store_remote_holds(rw.store, 1), 0);
+	assert_true(slabs_on(1) > 0);
+	rmnic_store_remote_release(rw.store);
+	cluster_run(&rw, 2000 * MS);
+	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_RELEASING);
+	assert_true(cluster_server_start(&rw, 1));
+	assert_true(released(5000 * MS));
+	assert_int_equal(slabs_on(0) + slabs_on(1) + slabs_on(2), 0);
+	cluster_fini(&rw);
+}
+
 /* Whoever took over keeps what is there. */
 static void release__fenced(void **state)
 {
@@ -276,6 +328,8 @@ int main(void)
 		cmocka_unit_test(release__all),
 		cmocka_unit_test(release__through_faults),
 		cmocka_unit_test(release__server_away),
+		cmocka_unit_test(release__asked_again),
+		cmocka_unit_test(release__no_view_names_it),
 		cmocka_unit_test(release__fenced),
 		cmocka_unit_test(release__held_back),
 		cmocka_unit_test(list__makes_no_sense),
