@@ -19,7 +19,7 @@ def _suffered(name, ordeal):
 def servers_die():
     """STATE-22 to STATE-25: with a member left nobody notices, whoever else dies meanwhile."""
     with _fleet("e2e-dying") as fleet, Ordeal(fleet, "e2e-dying") as ordeal:
-        first, second, third = fleet.servers
+        first, second, third = ordeal.holders()
         ordeal.suffer(ordeal.server_dies, first)
         ordeal.suffer(ordeal.server_restarts, second)
         ordeal.suffer(ordeal.server_stands_still, third)
@@ -31,7 +31,8 @@ def servers_die():
 def servers_come_and_go():
     """Servers are added, drained and removed while they are in use."""
     with _fleet("e2e-moving", spare=1) as fleet, Ordeal(fleet, "e2e-moving") as ordeal:
-        first, second, _, spare = fleet.servers
+        spare = fleet.servers[3]
+        first, second, _ = ordeal.holders()
         ordeal.suffer(ordeal.server_leaves, first)
         ordeal.suffer(ordeal.server_joins, spare)
         ordeal.suffer(ordeal.server_leaves, second)
@@ -41,7 +42,7 @@ def servers_come_and_go():
 def network_fails():
     """RULES F5, RMP-29: cables, partitions in one direction, noise; a spill file for when nobody can be reached (STATE-28)."""
     with _fleet("e2e-network", spill="448M") as fleet, Ordeal(fleet, "e2e-network") as ordeal:
-        first, second, third = fleet.servers
+        first, second, third = ordeal.holders()
         ordeal.suffer(ordeal.noise)
         ordeal.suffer(ordeal.cable_is_cut, first)
         ordeal.suffer(ordeal.deaf, second, True)

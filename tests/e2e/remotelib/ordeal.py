@@ -99,6 +99,10 @@ class Ordeal:
     def _dropped(self, server):
         faults.eventually(f"{server.name} is not waited for", lambda: not self._views(server))
 
+    def holders(self):
+        """The servers that have most of the guest's pages, first."""
+        return sorted((server for server in self.fleet.servers if server.named), key=lambda server: -len(self._views(server)))
+
     def _kill(self, server):
         """It is not the last one that has some page."""
         self.whole()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who has room for what: servers that are full, devices that are, and neighbours."""
+import os
+
+from fleetlib import faults
 from fleetlib.fleet import Fleet
 
 from remotelib.guestrun import GuestRun
@@ -27,6 +30,23 @@ def full_server(_scratch):
             assert max(free) < 64 << 20, free
             guest.ended()
             guest.result()
+
+
+def spill_file(_scratch):
+    """STATE-28: half of the device has its place in the spill file, until there is a server with room for it."""
+    with Fleet(1, "e2e-spill-fleet", memory=["192M", "512M"], rmnicd_args=ONE_REPLICA, spare=1, spill="512M") as fleet:
+        with GuestRun("e2e-spill", fleet.socket) as guest:
+            guest.until("random read")
+            assert fleet.ask("stats")["pages_spilled"] > 0, "no page went to the spill file"
+            faults.kill_backend(fleet)
+            fleet.start_backend()
+            guest.until("rewrite")
+            spare = fleet.servers[1]
+            spare.start().ready(60)
+            faults.add(fleet, spare)
+            guest.ended()
+            guest.result()
+            assert [file for file in os.listdir(fleet.spill_dir)] == [], "the device is gone, its spill file is not"
 
 
 def used_up_slots(scratch):
