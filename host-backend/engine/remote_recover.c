@@ -175,14 +175,15 @@ static void look_at(struct rmnic_remote *r, uint64_t slab)
 
 	if (!r->slabs[slab].waiting)
 		return;
-	if (known && choose(r, slab))
+	if (known && choose(r, slab)) {
 		rmnic_remote_fill_begin(r, slab);
-	else if (f->forced)
-		rmnic_remote_recover_lose(r, slab);
-	else if (known || !rmnic_remote_trace_whole(&rec->trace))
+		return;
+	}
+	if (!f->forced && (known || !rmnic_remote_trace_whole(&rec->trace)))
 		return; /* who is missing may have it */
-	else if (slab < rec->trace.end || slab < r->slabs_want)
-		rmnic_remote_recover_lose(r, slab); /* it was reserved: who had it came back empty */
+	/* It was reserved once: who had it came back empty. */
+	if (f->forced || slab < rec->trace.end || slab < r->slabs_want)
+		rmnic_remote_recover_lose(r, slab);
 	else
 		wait_over(r, slab);
 }

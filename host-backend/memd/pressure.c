@@ -34,14 +34,14 @@ struct memd_pressure {
 /* UINT64_MAX: it does not say. */
 static uint64_t available(void)
 {
-	unsigned long long kib;
+	static const char key[] = "MemAvailable:";
 	uint64_t bytes = UINT64_MAX;
 	FILE *f = fopen("/proc/meminfo", "re");
 	char line[128];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			bytes = kib << 10;
+		if (!strncmp(line, key, sizeof(key) - 1))
+			bytes = strtoull(line + sizeof(key) - 1, NULL, 10) << 10;
 	if (f)
 		fclose(f);
 	return bytes;
