@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "engine/le.h"
 #include "tools/bench/content.h"
@@ -318,6 +319,7 @@ void bench_load_begin(struct bench_load *load, enum bench_workload workload)
 	load->samples = 0;
 	load->cursor = 0;
 	load->start = bench_now();
+	load->resume = 0;
 }
 
 enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err)
@@ -338,6 +340,10 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 		r->ns = bench_now() - load->start;
 		return BENCH_STEP_END;
 	}
+	if (c->pause_ns && !load->once && (in || out)) /* one command at a time: it was the only one */
+		load->resume = bench_now() + c->pause_ns;
+	if (load->resume > bench_now())
+		return BENCH_STEP_PAUSE;
 	batch = load->left < c->batch ? load->left : c->batch;
 	if (r->workload == BENCH_BOTH)
 		put = submit_both(load, load->left, r);
@@ -345,6 +351,19 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 		put = submit_batch(load, r->workload, batch, r);
 	load->left -= put;
 	return in || out || put ? BENCH_STEP_BUSY : BENCH_STEP_IDLE;
+}
+
+/* So long that whoever serves the device goes to sleep. A signal ends it early. */
+static void pause_until(uint64_t ns)
+{
+	uint64_t now = bench_now();
+	struct timespec left = { 0 };
+
+	if (now >= ns)
+		return;
+	left.tv_sec = (time_t)((ns - now) / 1000000000u);
+	left.tv_nsec = (long)((ns - now) % 1000000000u);
+	nanosleep(&left, NULL);
 }
 
 int bench_load_run(struct bench_load *load, struct rmnic_error *err)
@@ -358,6 +377,9 @@ int bench_load_run(struct bench_load *load, struct rmnic_error *err)
 			if (!bench_driver_idle(load->driver, err))
 				break;
 			return -1;
+		case BENCH_STEP_PAUSE:
+			pause_until(load->resume);
+			break;
 		case BENCH_STEP_END:
 			return 0;
 		case BENCH_STEP_BAD:

@@ -36,6 +36,7 @@ struct bench_load_config {
 	uint64_t spoil;   /* the so manieth page checked is changed before; 0: none */
 	uint64_t ops;     /* of a phase, in commands; 0: no such limit */
 	uint64_t time_ns; /* of a phase; 0: no such limit */
+	uint64_t pause_ns; /* between commands, in which nothing is asked; not of FILL and VERIFY */
 	const volatile bool *stop; /* set by a signal: end the phase */
 };
 
@@ -71,6 +72,7 @@ struct bench_load {
 	struct bench_result result;
 	uint64_t left; /* commands to submit */
 	uint64_t start;
+	uint64_t resume; /* ns: when the next command goes, after a pause */
 	bool once;     /* ends by itself, however long it takes */
 };
 
@@ -86,6 +88,7 @@ void bench_load_destroy(struct bench_load *load);
 enum bench_step {
 	BENCH_STEP_BUSY, /* something was submitted or has completed */
 	BENCH_STEP_IDLE, /* nothing: wait */
+	BENCH_STEP_PAUSE, /* nothing is to be done before load->resume */
 	BENCH_STEP_END,  /* the workload is over, nothing is in flight; result is complete but for percentiles */
 	BENCH_STEP_BAD,  /* a completion that cannot be right; err */
 };

@@ -38,6 +38,10 @@ static const struct rmnic_conf_setting settings[] = {
 	  .help = "commands of each workload; 100000 if neither this nor --seconds is given" },
 	{ .name = "seconds", .type = RMNIC_CONF_UINT, .offset = AT(seconds), .max = 1000000,
 	  .help = "how long each workload runs" },
+	{ .name = "pause-us", .type = RMNIC_CONF_UINT, .offset = AT(pause_us), .max = 60000000,
+	  .metavar = "N",
+	  .help = "wait so long before each command but those of fill and verify, so that the backend is "
+		  "asleep; with one command in flight" },
 	{ .name = "until-signal", .type = RMNIC_CONF_BOOL, .offset = AT(until_signal),
 	  .help = "each workload but fill and verify runs until SIGUSR1 (the next one) or SIGINT (the end)" },
 	{ .name = "queue-depth", .type = RMNIC_CONF_UINT, .offset = AT(queue_depth), .min = 1, .max = 1024,
@@ -134,6 +138,9 @@ int bench_options_check(const struct bench_options *o, struct rmnic_error *err)
 	if (o->batch > o->queue_depth)
 		return rmnic_error_set(err, "--batch %llu is above --queue-depth %llu: it would never be full",
 				       (unsigned long long)o->batch, (unsigned long long)o->queue_depth);
+	if (o->pause_us && (o->inside || o->queue_depth > 1))
+		return rmnic_error_set(err, "--pause-us is for one command in flight (--queue-depth 1), and not with "
+					    "--inside, whose lcore must not wait");
 	if (o->slab_size & (o->slab_size - 1))
 		return rmnic_error_set(err, "--slab-size: %llu is no power of two",
 				       (unsigned long long)o->slab_size);
@@ -175,6 +182,7 @@ struct bench_load_config bench_options_load(const struct bench_options *o, const
 		.spoil = o->spoil,
 		.ops = limited ? o->ops : 100000,
 		.time_ns = o->seconds * 1000000000u,
+		.pause_ns = o->pause_us * 1000,
 		.stop = stop,
 	};
 }

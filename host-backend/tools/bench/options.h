@@ -17,6 +17,7 @@ struct bench_options {
 	const char *workloads;
 	uint64_t working_set, capacity, slab_size; /* bytes; capacity 0: as the working set needs */
 	uint64_t ops, seconds;
+	uint64_t pause_us;
 	uint64_t queue_depth, in_depth, batch, cluster, reads, seed, spoil;
 	bool lists, no_verify, json, reconnect, until_signal, leave;
 	uint64_t spin_us, timeout_s;
