@@ -147,7 +147,7 @@ int bench_options_check(const struct bench_options *o, struct rmnic_error *err)
 	/* A command needs a block that no other is at work on (CMD-1). */
 	if (load.pages / load.cluster < 2 * (o->queue_depth + o->in_depth))
 		return rmnic_error_set(err, "--working-set: %llu commands of %llu pages at a time need %llu KiB at "
-				       "least", (unsigned long long)(o->queue_depth + o->in_depth),
+				       "least", 0ull + o->queue_depth + o->in_depth,
 				       (unsigned long long)o->cluster,
 				       8ull * (o->queue_depth + o->in_depth) * o->cluster);
 	if (bench_load_memory(&load) > 4 * GIB)
