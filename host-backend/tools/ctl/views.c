@@ -201,12 +201,15 @@ void ctl_slabs_print(FILE *out, const json_t *result)
 void ctl_memory_print(FILE *out, const json_t *result)
 {
 	static const char *const keys[] = { "memory", "used", "free" };
+	static const char *const states[] = { "hugepages", "pressure", "draining" };
 	char text[32];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		ctl_value_format(CTL_BYTES, json_object_get(result, keys[i]), text, sizeof(text));
 		fprintf(out, "%-10s  %s\n", keys[i], text);
 	}
-	ctl_value_format(CTL_TEXT, json_object_get(result, "hugepages"), text, sizeof(text));
-	fprintf(out, "%-10s  %s\n", "hugepages", text);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		ctl_value_format(CTL_TEXT, json_object_get(result, states[i]), text, sizeof(text));
+		fprintf(out, "%-10s  %s\n", states[i], text);
+	}
 }
