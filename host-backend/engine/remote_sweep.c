@@ -48,7 +48,6 @@ static void finish(struct rmnic_remote *r, bool whole)
 		return;
 	}
 	p->own &= p->sweep; /* asked for again meanwhile */
-	p->owes = false;
 	p->closed = sw->closing;
 	rmnic_rmp_client_peer(r->client, sw->peer, &info);
 	for (uint32_t i = 0; i < r->nholders; i++)
@@ -120,7 +119,8 @@ static bool to_release(const struct rmnic_remote *r, const struct rmnic_rmp_list
 		return false;
 	if (awaited(r, rmnic_le64_get(e->slab), info.uuid))
 		return false;
-	return epoch < ours || (epoch == ours && r->peers[sw->peer].own);
+	/* Not what was asked for since: an ALLOC that was on its way then may still be (STATE-18). */
+	return epoch < ours || (epoch == ours && sw->own);
 }
 
 /* False: that is no answer to LIST. */
@@ -209,6 +209,7 @@ static bool begin(struct rmnic_remote *r, uint32_t peer)
 	r->sweeps--;
 	sw->used = true;
 	sw->closing = false;
+	sw->own = r->peers[peer].own;
 	sw->peer = peer;
 	sw->store_id = info.store_id;
 	sw->n = 0;
@@ -249,11 +250,8 @@ void rmnic_store_remote_release(struct rmnic_store *store)
 	r->cursor = 0;
 	for (uint32_t i = 0; i < r->nholders; i++)
 		r->holders[i].owes = r->holders[i].slabs != 0;
-	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
-		/* One that went away has what views do not name any more. */
-		r->peers[i].owes = r->peers[i].own;
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		rmnic_remote_sweep_at(r, i, true);
-	}
 }
 
 static void released(struct rmnic_remote *r)
@@ -275,7 +273,7 @@ static bool left_over(const struct rmnic_remote *r)
 			return true;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
 		rmnic_rmp_client_peer(r->client, i, &info);
-		if (r->peers[i].sweep && (info.state == RMNIC_PEER_READY || r->peers[i].owes))
+		if (r->peers[i].sweep && info.state == RMNIC_PEER_READY)
 			return true;
 	}
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
