@@ -146,9 +146,7 @@ void rings_kill(struct sim *s)
 	if (!sim_start(s, cluster_start))
 		return;
 	faults_backend_up(s);
-	if (rings_dead(s)) /* in the middle of it: before anybody looks at what it left */
-		return;
-	if (s->faults && sim_one_of(s, 8))
+	if (!r->doomed && s->faults && sim_one_of(s, 8))
 		driver_reset(s); /* while nobody was there */
 }
 
@@ -222,7 +220,13 @@ static void go_to_sleep(struct sim *s)
 {
 	struct rings *r = s->rings;
 
-	if (!r->sleeps || !r->dev || r->doomed || !rmnic_dev_sleep_begin(r->dev))
+	if (!r->sleeps || !r->dev || r->doomed)
+		return;
+	if (s->faults && sim_one_of(s, 4)) { /* a command comes just now, and rings no bell */
+		driver_begin(s);
+		driver_run(s);
+	}
+	if (!rmnic_dev_sleep_begin(r->dev))
 		return;
 	r->asleep = r->slept = true;
 	r->wake_at = wake_up_at(s);

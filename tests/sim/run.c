@@ -156,6 +156,8 @@ static void whole_device(struct sim *s, bool out)
 {
 	for (uint64_t rpn = 0; rpn < s->model.npages && !s->failure[0];) {
 		if (under_way(s) < s->depth) {
+			if (out) /* what it may have been it is no more */
+				s->model.pages[rpn].nmaybe = 0;
 			if (s->rings)
 				driver_one(s, rpn, out);
 			else if (out)
