@@ -48,6 +48,7 @@ static void finish(struct rmnic_remote *r, bool whole)
 		return;
 	}
 	p->own &= p->sweep; /* asked for again meanwhile */
+	p->owes = false;
 	p->closed = sw->closing;
 	rmnic_rmp_client_peer(r->client, sw->peer, &info);
 	for (uint32_t i = 0; i < r->nholders; i++)
@@ -250,8 +251,11 @@ void rmnic_store_remote_release(struct rmnic_store *store)
 	r->cursor = 0;
 	for (uint32_t i = 0; i < r->nholders; i++)
 		r->holders[i].owes = r->holders[i].slabs != 0;
-	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
+		/* One that went away has what views do not name any more. */
+		r->peers[i].owes = r->peers[i].own;
 		rmnic_remote_sweep_at(r, i, true);
+	}
 }
 
 static void released(struct rmnic_remote *r)
@@ -273,7 +277,7 @@ static bool left_over(const struct rmnic_remote *r)
 			return true;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
 		rmnic_rmp_client_peer(r->client, i, &info);
-		if (r->peers[i].sweep && info.state == RMNIC_PEER_READY)
+		if (r->peers[i].sweep && (info.state == RMNIC_PEER_READY || r->peers[i].owes))
 			return true;
 	}
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)

@@ -177,6 +177,7 @@ struct rmnic_remote_peer {
 	bool sweep; /* what it has of the device is to be looked through */
 	bool own;   /* with what this backend allocated: nothing is allocated meanwhile */
 	bool closed; /* RELEASING: it has nothing of the device any more */
+	bool owes;   /* RELEASING: it has slabs that no view named when that began */
 	bool silent; /* it owes an answer and was not heard for drop_ns */
 	bool drain;  /* its slabs are to go elsewhere */
 	uint32_t domain; /* 0: one of its own */
@@ -262,6 +263,10 @@ struct rmnic_remote_job {
 	uint64_t store_id, handle; /* the member's; 0: not known yet */
 	uint64_t old;    /* handle: renew: before that; else of the one that leaves */
 	uint64_t since;  /* it may lack versions from this one on */
+	bool has_some;   /* it is asked what it has; else that is nothing */
+	bool looking;    /* it was asked, about pages from `known` on */
+	uint64_t known;  /* page of the slab: up to here `range` says what it has */
+	struct rmnic_remote_range *range;
 	uint64_t view;   /* in which it became SYNCING; TELL: ... whole */
 	bool stalled;    /* nobody to copy from answers */
 	uint16_t leaver; /* peer of the member that it is instead of; RMNIC_NO_PEER: none leaves */
@@ -304,6 +309,7 @@ struct rmnic_remote_bad {
 /* Filling members. */
 struct rmnic_remote_repair {
 	struct rmnic_remote_job jobs[RMNIC_REMOTE_JOBS];
+	struct rmnic_remote_range *ranges; /* one a job */
 	struct rmnic_remote_copy copies[RMNIC_REMOTE_COPIES];
 	struct rmnic_remote_bad bad[RMNIC_REMOTE_FIXES];
 	uint32_t nbad;
@@ -511,6 +517,9 @@ uint64_t rmnic_remote_room_due(const struct rmnic_remote *r);
 
 /* --- remote_repair.c --------------------------------------------------------------------- */
 
+/* False: no memory. */
+bool rmnic_remote_repair_create(struct rmnic_remote *r);
+void rmnic_remote_repair_destroy(struct rmnic_remote *r);
 /* Something is to be done about the slab, perhaps: its view changed, or a server's state did. */
 void rmnic_remote_repair_look(struct rmnic_remote *r, uint64_t slab);
 /* Goes on filling members. True: there is more that could be done now. */
