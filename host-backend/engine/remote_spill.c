@@ -139,13 +139,8 @@ bool rmnic_remote_spill_poll(struct rmnic_remote *r)
 {
 	bool work = file(r) && file(r)->poll && file(r)->poll(r->cfg.spill_arg);
 
-	if (r->spills.holding == NO_SLAB || r->status >= RMNIC_REMOTE_FENCED)
-		return work;
-	place_get(r, r->spills.holding);
-	if (r->spills.holding == NO_SLAB) {
-		rmnic_remote_pages_look(r);
-		rmnic_remote_reserve(r);
-	}
+	if (r->spills.holding != NO_SLAB && r->status < RMNIC_REMOTE_FENCED)
+		place_get(r, r->spills.holding);
 	return work;
 }
 

@@ -146,7 +146,9 @@ void rings_kill(struct sim *s)
 	if (!sim_start(s, cluster_start))
 		return;
 	faults_backend_up(s);
-	if (!r->doomed && s->faults && sim_one_of(s, 8))
+	if (rings_dead(s)) /* in the middle of it: before anybody looks at what it left */
+		return;
+	if (s->faults && sim_one_of(s, 8))
 		driver_reset(s); /* while nobody was there */
 }
 

@@ -234,6 +234,51 @@ static void room__is_given_back(void **state)
 	assert_true(nothing_held(10000 * MS));
 }
 
+/* ... also the one that was under way when it was not wanted any more. */
+static void room__that_comes_too_late(void **state)
+{
+	uint64_t until;
+
+	(void)state;
+	set_up(1, 1, 4, 4 * CLUSTER_SLAB, 1);
+	rw.cfg.reserve = CLUSTER_SLAB;
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 20000 * MS));
+	file.wait_permille = 1000;
+	file.stuck = true;
+	assert_true(rmnic_store_remote_reserve(rw.store, 4 * CLUSTER_SLAB));
+	until = rw.net.now + 30000 * MS;
+	while (file.holding == UINT64_MAX)
+		assert_true(cluster_step(&rw, until));
+	assert_true(rmnic_store_remote_reserve(rw.store, CLUSTER_SLAB));
+	file.stuck = false;
+	file.wait_permille = 0;
+	cluster_run(&rw, 5000 * MS);
+	assert_int_equal(file.held, 0);
+	assert_int_equal(view_of(1).view, 0);
+	assert_int_equal(view_of(2).view, 0);
+	assert_int_equal(view_of(3).view, 0);
+}
+
+/* A server that has pages is not there: the device waits for it, and takes no place meanwhile. */
+static void room__not_before_servers_were_met(void **state)
+{
+	(void)state;
+	set_up(1, 2, 4, 4 * CLUSTER_SLAB, 1);
+	rw.cfg.reserve = 2 * CLUSTER_SLAB;
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 20000 * MS));
+	cluster_stop(&rw);
+	servers_leave();
+	rw.cfg.reserve = 4 * CLUSTER_SLAB;
+	assert_true(cluster_start(&rw));
+	assert_false(cluster_ready(&rw, 20000 * MS));
+	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_UNREACHABLE);
+	assert_int_equal(file.held, 0);
+	assert_true(cluster_server_start(&rw, 0));
+	assert_true(cluster_ready(&rw, 20000 * MS));
+}
+
 /* --- Pages ------------------------------------------------------------------------------------------ */
 
 /* STATE-28: all members are silent. */
@@ -272,6 +317,26 @@ static void page__same_filled(void **state)
 	assert_int_equal(cluster_in(&rw, 9, remote_buf), RMNIC_SC_OK);
 	assert_int_equal(remote_buf[0], 0x5a5a5a5a5a5a5a5a);
 	assert_int_equal(remote_buf[511], 0x5a5a5a5a5a5a5a5a);
+}
+
+/* The server has it, and could not say so: what comes back is the same to it (RMP-19). */
+static void page__the_server_has_it_already(void **state)
+{
+	unsigned int server;
+
+	(void)state;
+	up(1, 4, 4, 2 * CLUSTER_SLAB, 1);
+	server = rw.servers[0].end;
+	rw.net.cut[server][rw.backend] = 1;
+	memset(remote_buf, 0x33, sizeof(remote_buf));
+	assert_int_equal(cluster_out(&rw, 9, remote_buf), RMNIC_SC_OK);
+	assert_int_equal(remote_slab(0, 9)->stored, 1);
+	assert_int_equal(remote_out(10, 4), RMNIC_SC_OK);
+	assert_true(is_spilled(9) && is_spilled(10));
+	rw.net.cut[server][rw.backend] = 0;
+	assert_true(comes_back(9, 30000 * MS));
+	assert_true(comes_back(10, 30000 * MS));
+	assert_true(remote_holds(10, 4));
 }
 
 /* A write that the file cuts short is no page-out that is acknowledged. */
@@ -439,6 +504,8 @@ static void back__an_away_member_lacks_it(void **state)
 		assert_int_equal(remote_out(10 + i, i), RMNIC_SC_OK);
 	assert_true(cluster_server_start(&rw, 0)); /* and the other one stays away */
 	assert_true(comes_back(3, 30000 * MS));
+	cluster_run(&rw, 3000 * MS);
+	assert_int_equal(file.held, CLUSTER_SLAB); /* one member is not enough to do without */
 	v = view_of(0);
 	assert_int_equal(__builtin_popcount(v.away), 1);
 	assert_true(rmnic_le64_get(v.since[__builtin_ctz(v.away)]) <= version);
@@ -447,6 +514,32 @@ static void back__an_away_member_lacks_it(void **state)
 	assert_true(nothing_held(30000 * MS));
 	cluster_server_stop(&rw, 0, true);
 	assert_true(remote_holds(3, 1));
+}
+
+/* Who does not answer has not got it. */
+static void back__a_server_leaves_again(void **state)
+{
+	uint64_t until, held;
+
+	(void)state;
+	up(1, 4, 4, CLUSTER_SLAB, 1);
+	servers_leave();
+	for (uint64_t rpn = 0; rpn < CLUSTER_SLAB; rpn++)
+		assert_int_equal(remote_out(rpn, rpn), RMNIC_SC_OK);
+	assert_true(cluster_server_start(&rw, 0));
+	until = rw.net.now + 30000 * MS;
+	while (counters()->unspilled < 5)
+		assert_true(cluster_step(&rw, until));
+	cluster_server_stop(&rw, 0, true);
+	cluster_run(&rw, 20000 * MS);
+	held = 0;
+	for (uint64_t rpn = 0; rpn < CLUSTER_SLAB; rpn++)
+		held += is_held(rpn);
+	assert_int_equal(held, counters()->unspilled);
+	assert_true(cluster_server_start(&rw, 0));
+	assert_true(nothing_held(30000 * MS));
+	for (uint64_t rpn = 0; rpn < CLUSTER_SLAB; rpn++)
+		assert_true(remote_holds(rpn, rpn));
 }
 
 /* A copy that is damaged in the file does not go back; its reader is told. */
@@ -481,6 +574,49 @@ static void restart__same_file(void **state)
 	assert_true(cluster_ready(&rw, 20000 * MS));
 	assert_true(remote_holds(3, 1));
 	assert_int_equal(file.held, 2 * CLUSTER_SLAB);
+}
+
+/* What a predecessor held is given back when it is not needed any more. */
+static void restart__and_back(void **state)
+{
+	struct rmnic_state_block b;
+
+	(void)state;
+	up(1, 4, 4, 2 * CLUSTER_SLAB, 1);
+	servers_leave();
+	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+	cluster_stop(&rw);
+	assert_true(cluster_server_start(&rw, 0));
+	assert_true(cluster_start(&rw));
+	assert_true(nothing_held(30000 * MS));
+	assert_true(remote_holds(3, 1));
+	b = remote_block();
+	assert_int_equal(b.hdr->spill_id, 0); /* the next one can do without a file */
+}
+
+/* A write that is to be redriven, or settled, is not decided by what is in the file meanwhile. */
+static void restart__in_a_write_with_servers(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 3, .data = remote_buf };
+
+	(void)state;
+	up(1, 4, 4, 2 * CLUSTER_SLAB, 1);
+	servers_leave();
+	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+	file.stuck = true;
+	cluster_page(remote_buf, 2);
+	assert_int_equal(rw.store->ops->page_out(rw.store, &op), RMNIC_STORE_PENDING);
+	cluster_stop(&rw);
+	file.stuck = false;
+	assert_true(cluster_server_start(&rw, 0));
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 20000 * MS));
+	cluster_run(&rw, 3000 * MS);
+	assert_true(is_spilled(3));
+	assert_true(remote_word(3) & RMNIC_STATE_PAGE_WRITING);
+	rw.store->ops->settle(rw.store, 3, 1);
+	assert_int_equal(read_status(3), RMNIC_SC_INDETERMINATE);
+	assert_true(nothing_held(30000 * MS));
 }
 
 /* STATE-29 */
@@ -554,6 +690,19 @@ static void backed__by_another_copy(void **state)
 	assert_true(events[RMNIC_REMOTE_EV_UNBACKED] > 0);
 }
 
+/* A slab with a place in the file needs no other. */
+static void backed__by_its_place(void **state)
+{
+	(void)state;
+	up(1, 4, 1, CLUSTER_SLAB, 1);
+	servers_leave();
+	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+	memset(events, 0, sizeof(events));
+	look_now();
+	assert_int_equal(file.held, file.limit);
+	assert_int_equal(events[RMNIC_REMOTE_EV_UNBACKED], 0);
+}
+
 /* It is said before there is no place: when one server's loss would be too much. */
 static void backed__one_loss_too_many(void **state)
 {
@@ -583,8 +732,11 @@ int main(void)
 		T(room__that_is_waited_for),
 		T(room__a_server_is_added),
 		T(room__is_given_back),
+		T(room__that_comes_too_late),
+		T(room__not_before_servers_were_met),
 		T(page__while_servers_are_silent),
 		T(page__same_filled),
+		T(page__the_server_has_it_already),
 		T(page__short_write),
 		T(page__short_read),
 		T(page__damaged),
@@ -594,11 +746,15 @@ int main(void)
 		T(page__cancelled_write),
 		T(back__while_the_guest_goes_on),
 		T(back__an_away_member_lacks_it),
+		T(back__a_server_leaves_again),
 		T(back__not_what_is_damaged),
 		T(restart__same_file),
+		T(restart__and_back),
+		T(restart__in_a_write_with_servers),
 		T(restart__another_file),
 		T(restart__in_a_write),
 		T(backed__by_another_copy),
+		T(backed__by_its_place),
 		T(backed__one_loss_too_many),
 	};
 
