@@ -123,7 +123,7 @@ int rmnic_spill_pool_open(struct rmnic_spill_pool *p, const char *dir, uint64_t 
 		return size ? rmnic_error_set(err, "spill_size is given, spill_dir is not") : 0;
 	if (strlen(dir) >= sizeof(p->dir))
 		return rmnic_error_set(err, "spill_dir %s: too long", dir);
-	strcpy(p->dir, dir);
+	memcpy(p->dir, dir, strlen(dir) + 1);
 	p->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->fd < 0)
 		return rmnic_error_set(err, "spill_dir %s: %s", dir, strerror(errno));

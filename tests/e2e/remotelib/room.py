@@ -35,7 +35,7 @@ def full_server(_scratch):
 def spill_file(_scratch):
     """STATE-28: half of the device has its place in the spill file, until there is a server with room for it."""
     with Fleet(1, "e2e-spill-fleet", memory=["192M", "512M"], rmnicd_args=ONE_REPLICA, spare=1, spill="512M") as fleet:
-        with GuestRun("e2e-spill", fleet.socket) as guest:
+        with GuestRun("e2e-spill", fleet.socket, timeout=480) as guest:
             guest.until("random read")
             assert fleet.ask("stats")["pages_spilled"] > 0, "no page went to the spill file"
             faults.kill_backend(fleet)
