@@ -11,6 +11,7 @@
 
 #include "engine/le.h"
 #include "engine/rmp_codec.h"
+#include "engine/step.h"
 #include "remote_rig.h"
 #include "rmnic/device.h"
 
@@ -490,6 +491,48 @@ static void recover__dies_half_way(void **state)
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
 }
 
+static jmp_buf death;
+static unsigned int steps_left;
+
+static void count_steps(void)
+{
+	if (--steps_left == 0) {
+		rmnic_step_hook = NULL;
+		longjmp(death, 1);
+	}
+}
+
+/* ... before any one of its stores. Its successor is not told that it is to recover anything. */
+static void recover__dies_before_a_store(void **state)
+{
+	static unsigned int n;
+	volatile bool died = true; /* it is looked at after a longjmp() */
+
+	(void)state;
+	up(2, 2);
+	for (n = 1; died; n += 13) {
+		forget();
+		assert_true(cluster_start(&rw));
+		rw.cfg.recover = false;
+		died = true;
+		if (!setjmp(death)) {
+			steps_left = n;
+			rmnic_step_hook = count_steps;
+			while (!is_over())
+				cluster_step(&rw, rw.net.now + 10 * MS);
+			rmnic_step_hook = NULL;
+			died = false;
+		}
+		cluster_stop(&rw);
+		assert_true(cluster_start(&rw));
+		assert_true(cluster_ready(&rw, 20000 * MS));
+		assert_true(is_over());
+		check_all(1000);
+		assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
+	}
+	assert_true(n > PAGES); /* each page's word is one */
+}
+
 /* A block with rows is the truth, whatever was asked for. */
 static void recover__not_with_rows(void **state)
 {
@@ -541,6 +584,7 @@ int main(void)
 		TEST(recover__in_flight),
 		TEST(recover__in_flight_and_silent),
 		TEST(recover__dies_half_way),
+		TEST(recover__dies_before_a_store),
 		TEST(recover__not_with_rows),
 		TEST(recover__allocation_fails),
 	};
