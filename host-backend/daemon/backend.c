@@ -215,10 +215,11 @@ static void run_call(void *arg)
 {
 	struct call *c = arg;
 
-	c->fn(c->v, c->arg);
+	/* One that is not attached is told when it is; one that is being closed has no socket any more. */
+	if (c->v->listening)
+		c->fn(c->v, c->arg);
 }
 
-/* A device that is being made or taken away asks the lists itself, or nothing. */
 void rmnic_backend_each(struct rmnic_backend *b, void (*fn)(struct rmnic_vdev *v, void *arg),
 			void *arg)
 {

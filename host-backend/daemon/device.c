@@ -79,6 +79,8 @@ void rmnic_vdev_begin(struct rmnic_vdev *v)
 	v->poke.msg = (struct rmnic_msg){ .run = poked, .arg = v };
 	v->opened = true;
 	send(v, RMNIC_VDEV_ATTACH);
+	/* The list is this thread's, which waits here. */
+	rmnic_worker_call(v->worker, rmnic_vdev_peers_add, v);
 }
 
 /* --- Requests -------------------------------------------------------------------------------- */

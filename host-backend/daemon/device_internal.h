@@ -215,6 +215,8 @@ void rmnic_vdev_status(void *arg);
 
 /* Adds a server to the client. False: there are too many. */
 bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server);
+/* ... all of them, to a device that was just attached; in the worker while the control thread waits. */
+void rmnic_vdev_peers_add(void *arg);
 /* Its number, by its address; UINT32_MAX: the device does not know it. */
 uint32_t rmnic_vdev_peer_find(const struct rmnic_vdev *v, struct rmnic_conf_address address);
 /* The server's domain, and whether it is drained, as they are now. */

@@ -21,6 +21,14 @@ bool rmnic_vdev_peer_add(struct rmnic_vdev *v, const struct rmnic_server *server
 	return true;
 }
 
+void rmnic_vdev_peers_add(void *arg)
+{
+	struct rmnic_vdev *v = arg;
+
+	for (unsigned int i = 0; v->listening && i < v->backend->nservers; i++)
+		rmnic_vdev_peer_add(v, &v->backend->servers[i]);
+}
+
 uint32_t rmnic_vdev_peer_find(const struct rmnic_vdev *v, struct rmnic_conf_address address)
 {
 	for (uint32_t i = 0; i < v->npeers; i++)

@@ -53,9 +53,7 @@ static bool attach(struct rmnic_vdev *v, struct rmnic_vdev_request *r)
 		refuse(r, RMNIC_USER_S_LIMIT, "this worker has no room for another device");
 		return true;
 	}
-	v->listening = true;
-	for (unsigned int i = 0; i < v->backend->nservers; i++)
-		rmnic_vdev_peer_add(v, &v->backend->servers[i]);
+	v->listening = true; /* its servers are told to it next: rmnic_vdev_begin() */
 	r->deadline = rmnic_udp_now() + v->backend->config->reserve_timeout_ms * MS;
 	return false;
 }

@@ -180,16 +180,20 @@ static json_t *lcore(struct rmnic_report *r, unsigned int i)
 json_t *rmnic_report_status(struct rmnic_report *r)
 {
 	struct rmnic_backend *b = r->backend;
-	json_t *lcores = json_array(), *ports = json_array();
+	json_t *lcores = json_array(), *ports = json_array(), *recovering = json_array();
+	char uuid[37];
 
 	for (unsigned int i = 0; i < b->nworkers; i++)
 		json_array_append_new(lcores, lcore(r, i));
 	for (unsigned int i = 0; i < b->nports; i++)
 		json_array_append_new(ports, port(b->ports[i]));
-	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:i, s:i, s:o, s:o}", "program", "rmnicd",
-			 "version", RMNIC_BACKEND_VERSION, "pid", (int)getpid(), "uptime_s",
+	for (unsigned int i = 0; i < b->nrecover; i++)
+		json_array_append_new(recovering, json_string(rmnic_uuid_format(b->recover[i], uuid)));
+	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "program",
+			 "rmnicd", "version", RMNIC_BACKEND_VERSION, "pid", (int)getpid(), "uptime_s",
 			 (json_int_t)((rmnic_udp_now() - r->started_ns) / 1000000000), "memory",
 			 rmnic_daemon_memory(r->daemon), "poll", poll_names[b->config->poll],
-			 "devices", (int)rmnic_backend_devices(b), "frontends",
-			 (int)rmnic_frontends_count(r->frontends), "lcores", lcores, "ports", ports);
+			 "devices", (int)rmnic_backend_devices(b), "lingering", (int)b->nlingering,
+			 "frontends", (int)rmnic_frontends_count(r->frontends), "recovering", recovering,
+			 "lcores", lcores, "ports", ports);
 }
