@@ -37,6 +37,14 @@ sim: ## simulate client, servers and remote store under faults; SEED= RUNS=
 	@scripts/setup base unit
 	@tests/sim/run
 
+sim-mutants: ## break the engine on purpose: the simulator must find each of the bugs; some minutes
+	@scripts/setup base unit
+	@tests/sim/mutate
+
+mutants: ## small mistakes made by machine, and the share that the tests find; FILES= SAMPLE=
+	@scripts/setup base unit backend
+	@tests/mutants/run --sample $(or $(SAMPLE),100) $(if $(FILES),--files $(FILES))
+
 unit: ## unit tests of engine and rings, under ASan and UBSan
 	@scripts/setup base unit backend
 	@scripts/test-all unit
@@ -90,4 +98,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: test-debug-kernel run soak shell test check sim unit lint fuzz fuzz-qemu qemu driver backend install install-host clean help
+.PHONY: test-debug-kernel run soak shell test check sim sim-mutants mutants unit lint fuzz fuzz-qemu qemu driver backend install install-host clean help
