@@ -9,7 +9,7 @@ import uuid
 
 from front import BAD_STATE, BYE, LIMIT_S, NO_SPACE, OK, Front, State
 from guest import SC_OK, Guest, content
-from rig import SLAB, Fleet, program, until
+from rig import SLAB, Child, Fleet, program, until
 
 from fleetlib import faults  # pylint: disable=wrong-import-order
 
@@ -174,6 +174,55 @@ def spill__not_without_its_directory(_):
         guest.front.drop()
         guest.connect(fleet.socket)
         assert guest.go_on() == 0
+        _verify(guest, _rpns(), 1)
+        guest.close()
+
+
+def spill__in_use(_):
+    """A predecessor that is not dead: its file is not opened beside it, whatever it may still write (RULES A3)."""
+    with _fleet(2, "512M") as fleet:
+        guest = _guest(fleet)
+        _fill(guest, _rpns(), 1)
+        words = fleet.backend_argv() + ["--control", fleet.control + "2", "--socket", fleet.socket + "2",
+                                        "--udp-port", "9700"]
+        second = Child("rmnicd2", words, fleet.space, fleet.scratch, fleet.log_dir).start()
+        try:
+            second.ready(LIMIT_S)
+            front = Front(fleet.socket + "2")
+            answer = front.device(guest.state, guest.capacity)
+            assert answer.status == BAD_STATE and "in use" in answer.text, (answer.status, answer.text)
+            front.drop()
+        finally:
+            second.stop()
+        _verify(guest, _rpns(), 1)
+        guest.close()
+
+
+def _crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def spill__of_an_earlier_life(_):
+    """After a restart of the machine nobody will ask for a file: it is removed. This life's files are not."""
+    with _fleet(2, "512M") as fleet:
+        guest = _guest(fleet)
+        _fill(guest, _rpns(), 1)
+        path = _file(fleet, guest)
+        with open(path, "rb") as file:
+            head = bytearray(file.read(88))
+        old, foreign = (os.path.join(fleet.spill_dir, f"{uuid.uuid4()}.spill") for _ in range(2))
+        head[40:76] = str(uuid.uuid4()).encode()
+        head[84:88] = _crc32c(head[:84]).to_bytes(4, "little")
+        for name, what in ((old, head), (foreign, b"not ours")):
+            with open(name, "wb") as file:
+                file.write(what)
+        _again(fleet, guest)
+        assert not os.path.exists(old) and os.path.exists(foreign) and os.path.exists(path)
         _verify(guest, _rpns(), 1)
         guest.close()
 
