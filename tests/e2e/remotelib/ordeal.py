@@ -46,7 +46,11 @@ class Ordeal:
     def moves(self, pages=1000, limit=120):
         """The guest pages on."""
         base = faults.paged(self.fleet)
-        faults.eventually(f"{pages} pages move", lambda: faults.paged(self.fleet) >= base + pages, limit)
+
+        def look():
+            assert self.guest.running(), "the guest has ended"
+            return faults.paged(self.fleet) >= base + pages
+        faults.eventually(f"{pages} pages move", look, limit)
 
     def whole(self, limit=180):
         def look():
