@@ -11,7 +11,7 @@ static const unsigned char rarity[FAULT_COUNT] = {
 	[FAULT_CRASH] = 2,  [FAULT_LOSE] = 5,   [FAULT_CUT] = 3,      [FAULT_STOP] = 4,
 	[FAULT_SLOW] = 4,   [FAULT_ROT] = 4,    [FAULT_STARVE] = 5,   [FAULT_REPLAY] = 5,
 	[FAULT_DRAIN] = 4,  [FAULT_ADD] = 4,    [FAULT_PRESSURE] = 8, [FAULT_JUMP] = 6,
-	[FAULT_BACKEND] = 2, [FAULT_PAUSE] = 5, [FAULT_SUCCEED] = 6,  [FAULT_RESIZE] = 4,
+	[FAULT_BACKEND] = 2, [FAULT_PAUSE] = 5, [FAULT_SUCCEED] = 4,  [FAULT_RESIZE] = 4,
 	[FAULT_DISK] = 4,
 };
 
