@@ -162,6 +162,23 @@ static void repair__store_is_gone(void **state)
 	assert_true(repair_alone(1, 1));
 }
 
+/* It was away first: that it is back with another store is proof enough. */
+static void repair__store_is_gone_meanwhile(void **state)
+{
+	(void)state;
+	repair_init(2, PAGES, 2);
+	rw.cfg.away_ns = 3600000 * MS;
+	repair_start();
+	repair_write_all(1);
+	cluster_server_stop(&rw, 1, false);
+	repair_write_all(1);
+	assert_int_equal(repair_progress().away, 4);
+	cluster_server_start(&rw, 1);
+	assert_true(repair_whole(20000 * MS));
+	assert_int_equal(repair_counters()->repairs, 4);
+	assert_true(repair_alone(1, 1));
+}
+
 /* The guest goes on writing while a slow copy is made: what it wrote is what is there. */
 static void repair__while_the_guest_writes(void **state)
 {
@@ -188,6 +205,7 @@ static void repair__while_the_guest_writes(void **state)
 
 static void failed__tried_again_later(void **state)
 {
+	struct rmnic_peer_info info;
 	uint64_t began;
 
 	(void)state;
@@ -195,7 +213,8 @@ static void failed__tried_again_later(void **state)
 	rw.cfg.repair_rate = 50;
 	repair_start();
 	repair_write_all(1);
-	cluster_server_stop(&rw, 1, false);
+	cluster_server_stop(&rw, 1, true);
+	repair_write_all(1);
 	cluster_server_start(&rw, 1);
 	while (!repair_counters()->copied)
 		assert_true(cluster_step(&rw, rw.net.now + 10000 * MS));
@@ -205,9 +224,14 @@ static void failed__tried_again_later(void **state)
 		assert_true(cluster_step(&rw, began + 10000 * MS));
 	assert_int_equal(repair_counters()->syncs_failed, 1);
 	assert_int_equal(repair_progress().syncing, 0);
+	began = rw.net.now;
 	cluster_server_start(&rw, 1);
-	cluster_run(&rw, 100 * MS);
-	assert_int_equal(repair_events[RMNIC_REMOTE_EV_SYNCING], 1); /* not at once */
+	do {
+		assert_true(cluster_step(&rw, began + 900 * MS));
+		rmnic_rmp_client_peer(rmnic_store_remote_client(rw.store), 1, &info);
+	} while (info.state != RMNIC_PEER_READY || info.silent);
+	cluster_run(&rw, began + 900 * MS - rw.net.now);
+	assert_int_equal(repair_events[RMNIC_REMOTE_EV_SYNCING], 1); /* it is there, but not at once */
 	assert_true(repair_whole(20000 * MS));
 	assert_true(repair_alone(1, 1)); /* it lacked what it had lacked before, too */
 }
@@ -446,6 +470,7 @@ int main(void)
 		TEST(resync__renewal_is_lost),
 		TEST(repair__elsewhere),
 		TEST(repair__store_is_gone),
+		TEST(repair__store_is_gone_meanwhile),
 		TEST(repair__while_the_guest_writes),
 		TEST(failed__tried_again_later),
 		TEST(failed__no_room),
