@@ -226,78 +226,6 @@ void rmnic_call_send(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 		send_body(c, call, &m);
 }
 
-/* --- Windows (RMP-25, RMP-26, RMP-28) ----------------------------------------------------------- */
-
-static uint32_t cost_of(const struct rmnic_rmp_call *call)
-{
-	return call->type == RMNIC_RMP_READ || call->type == RMNIC_RMP_WRITE ? RMNIC_PAGE_SIZE : 0;
-}
-
-static bool take_room(struct rmnic_rmp_client *c, struct rmnic_peer *p, struct rmnic_rmp_call *call)
-{
-	uint32_t cost = cost_of(call);
-	uint32_t window = p->credit < p->cwnd ? p->credit : p->cwnd;
-
-	if (call->cost || !cost)
-		return true;
-	if (call->type == RMNIC_RMP_READ) {
-		if (c->in_bytes + cost > c->cfg.rx_budget) {
-			c->starved = true;
-			return false;
-		}
-		c->in_bytes += cost;
-	} else {
-		/* One page may always be under way, or a window of nothing would last. */
-		if (p->out_bytes && p->out_bytes + cost > window)
-			return false;
-		p->out_bytes += cost;
-	}
-	call->cost = cost;
-	return true;
-}
-
-static void give_room(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
-{
-	if (call->type == RMNIC_RMP_READ)
-		c->in_bytes -= call->cost;
-	else
-		c->peers[call->peer].out_bytes -= call->cost;
-	call->cost = 0;
-}
-
-void rmnic_peer_pump(struct rmnic_rmp_client *c, struct rmnic_peer *p)
-{
-	if (p->state != RMNIC_PEER_READY || p->pumping)
-		return;
-	p->pumping = true; /* calls that end in here submit others: the loop sees them */
-	for (int lane = 0; lane < RMNIC_LANES; lane++) {
-		struct rmnic_rmp_call *call;
-
-		while ((call = p->wait_head[lane]) && p->state == RMNIC_PEER_READY) {
-			if (call->store_id && call->store_id != p->store_id) {
-				rmnic_call_finish(c, call, RMNIC_CALL_EMPTY);
-				continue;
-			}
-			if (!take_room(c, p, call))
-				break;
-			p->wait_head[lane] = call->next;
-			rmnic_call_send(c, call);
-		}
-	}
-	p->pumping = false;
-}
-
-/* Room has come free: for this server, and for page-ins of any that wait for it. */
-static void pump_all(struct rmnic_rmp_client *c, struct rmnic_peer *p)
-{
-	rmnic_peer_pump(c, p);
-	if (!c->starved || c->in_bytes + RMNIC_PAGE_SIZE > c->cfg.rx_budget)
-		return;
-	c->starved = false;
-	for (uint32_t i = 1; i <= c->npeers; i++)
-		rmnic_peer_pump(c, &c->peers[(p->index + i) % c->npeers]);
-}
-
 /* --- Calls ------------------------------------------------------------------------------------- */
 
 static void enter(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
@@ -376,7 +304,7 @@ static void leave(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 	rmnic_timer_cancel(&c->timers, &call->timer);
 	c->slots[slot] = NULL;
 	c->free_slots[c->nfree++] = slot;
-	give_room(c, call);
+	rmnic_call_give_room(c, call);
 	call->id = 0;
 	call->state = RMNIC_CALL_LEAVING;
 }
@@ -390,7 +318,7 @@ void rmnic_call_finish(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, 
 	call->tx_refs++; /* done() first, then idle() */
 	call->done(call);
 	page_released(call);
-	pump_all(c, p);
+	rmnic_peer_pump_all(c, p);
 }
 
 void rmnic_rmp_client_cancel(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
@@ -402,7 +330,7 @@ void rmnic_rmp_client_cancel(struct rmnic_rmp_client *c, struct rmnic_rmp_call *
 	leave(c, call);
 	call->tx_refs++;
 	page_released(call);
-	pump_all(c, p);
+	rmnic_peer_pump_all(c, p);
 }
 
 /* --- Timers ------------------------------------------------------------------------------------ */
@@ -467,7 +395,7 @@ static void silence(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uin
 	if (call->attempt > LOST_ATTEMPTS && p->heard < call->first_sent &&
 	    now - call->first_sent > LOST_NS)
 		rmnic_peer_lost(c, p);
-	else if (call->attempt > HOLE_ATTEMPTS && cost_of(call))
+	else if (call->attempt > HOLE_ATTEMPTS && rmnic_call_cost(call))
 		rmnic_peer_reprobe(c, p);
 }
 

@@ -3,6 +3,7 @@
  * engine/rmp_client_internal.h - what the files of the RMP client share.
  *
  * rmp_client.c  creation, calls, windows, sending, timers
+ * rmp_window.c  how much is under way
  * rmp_answer.c  what comes back
  * rmp_peer.c    a server as the client sees it: session, epoch, MTU
  */
@@ -105,5 +106,13 @@ void rmnic_peer_lost(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 void rmnic_peer_reseal(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* Large datagrams do not arrive: measure again. */
 void rmnic_peer_reprobe(struct rmnic_rmp_client *c, struct rmnic_peer *p);
+
+/* --- rmp_window.c ------------------------------------------------------------------------- */
+
+/* Bytes of a window that a call takes. */
+uint32_t rmnic_call_cost(const struct rmnic_rmp_call *call);
+void rmnic_call_give_room(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call);
+/* Room has come free: for this server, and for page-ins of any that wait for it. */
+void rmnic_peer_pump_all(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 
 #endif /* RMNIC_ENGINE_RMP_CLIENT_INTERNAL_H */
