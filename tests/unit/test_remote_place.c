@@ -52,7 +52,8 @@ static unsigned int imbalance(unsigned int servers)
 		if (slabs_on[i] > most)
 			most = slabs_on[i];
 	}
-	return (unsigned int)(most * servers * 1000 / all - 1000);
+	assert_true(all > 0);
+	return all ? (unsigned int)(most * servers * 1000 / all - 1000) : 0;
 }
 
 static void up(unsigned int servers, uint64_t slabs, uint32_t replicas, uint32_t room)
