@@ -130,9 +130,9 @@ MUTANTS = [
            "	if (call->msg.epoch > fence || call->session->epoch != call->msg.epoch)\n"
            "		return RMNIC_RMP_S_NOT_SEALED;\n", "	(void)fence;\n", 600,
            (("rmp_paging.c", "	if (o->msg.epoch != d->epoch)", "	if (0)"),)),
-    Mutant("page-out bytes are never given back", "rmp_client.c",
+    Mutant("page-out bytes are never given back", "rmp_window.c",
            "		c->peers[call->peer].out_bytes -= call->cost;", "		;"),
-    Mutant("page-in bytes are never given back", "rmp_client.c",
+    Mutant("page-in bytes are never given back", "rmp_window.c",
            "		c->in_bytes -= call->cost;", "		;"),
     Mutant("a lost session is not opened again", "rmp_answer.c",
            "			rmnic_peer_lost(c, p);\n", ""),
