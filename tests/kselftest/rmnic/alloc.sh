@@ -17,6 +17,14 @@ need_injection() {
 	echo 0 >$DEBUGFS/fail_page_alloc/verbose
 }
 
+# The kernel's own words about allocations that fail are no complaint: that there is no room, and that
+# an entry in /proc/irq, which it could not make, is not there to be removed (tests/kselftest/ktap.py).
+complaints() {
+	dmesg | sed -n "/$1/,\$p" |
+		sed -e '/vmalloc error: /,/Mem-Info:/d' -e '/page allocation failure: /,/Mem-Info:/d' -e '/WARNING: .* remove_proc_entry+/,/end trace/d' |
+		grep -E "$RMNIC_COMPLAINTS"
+}
+
 # try_bind ADDRESS N: the Nth allocation from here fails. Says how many were left to go after it; the
 # shell itself writes the files, so that no other process's allocations are counted.
 try_bind() {
