@@ -20,7 +20,7 @@ class Costs:
         os.makedirs(self.log_dir, exist_ok=True)
 
     def steps(self):
-        for number in range(min(self.settings.rounds, ROUNDS)):
+        for number in range(1 if self.settings.quick else ROUNDS):
             yield f"cost, round {number + 1}: CPU", self.run
             yield f"cost, round {number + 1}: memory", self.memory
 

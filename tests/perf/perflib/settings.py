@@ -45,7 +45,7 @@ class Settings:
         self.program_cases = chosen("PROGRAMS", () if self.quick else PROGRAM_CASES, GUEST_CASES)
         self.kernels = chosen("GUEST_KERNEL", ("6.1",) if self.quick else ("6.1", "6.12"), ("6.1", "6.12"))
         self.rounds = number("ROUNDS", 2 if self.quick else 3, 1, 100)
-        self.depths = (1, 16, 64) if self.quick else (1, 4, 16, 64, 256)
+        self.depths = (1, 64) if self.quick else (1, 4, 16, 64, 256)
         self.seconds = 0.3 if self.quick else 0.6      # of each workload at each depth
         self.host_mib = 64                             # what the loads on the host work on
         self.engine_mib = 256 if self.quick else 1024  # what the embedded store and memcpy work on
