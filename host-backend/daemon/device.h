@@ -121,8 +121,10 @@ struct rmnic_vdev_names {
 
 void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out);
 void rmnic_vdev_pid_set(struct rmnic_vdev *v, int pid);
-/* Asks the worker and waits for it (bounded: it copies). */
+/* Asks the worker and waits for it (bounded: it copies). All but progress. */
 void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out);
+/* ... and progress, for which the worker goes through the slabs: not several times a second. */
+void rmnic_vdev_look_through(struct rmnic_vdev *v, struct rmnic_vdev_view *out);
 const struct rmnic_state_block *rmnic_vdev_block(const struct rmnic_vdev *v);
 /* Slabs first to first + n - 1 as the store has them; how many of them there are. Waits likewise. */
 unsigned int rmnic_vdev_slabs(struct rmnic_vdev *v, uint64_t first, unsigned int n,

@@ -41,6 +41,7 @@ const struct rmnic_state_block *rmnic_vdev_block(const struct rmnic_vdev *v)
 struct look {
 	struct rmnic_vdev *v;
 	struct rmnic_vdev_view *out;
+	bool slabs;
 };
 
 static void look(void *arg)
@@ -54,7 +55,8 @@ static void look(void *arg)
 		out->hist[i] = *rmnic_dev_hist(v->dev, (enum rmnic_stage)i);
 	v->store->ops->counters(v->store, &out->store);
 	out->remote = *rmnic_store_remote_counters(v->store);
-	rmnic_store_remote_progress(v->store, &out->progress);
+	if (l->slabs)
+		rmnic_store_remote_progress(v->store, &out->progress);
 	out->client = *rmnic_rmp_client_counters(v->client);
 	out->status = rmnic_store_remote_status(v->store, &out->reserved);
 	out->npeers = v->npeers;
@@ -70,12 +72,22 @@ static void look(void *arg)
 	out->fatal = v->fatal;
 }
 
-void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out)
+static void look_now(struct rmnic_vdev *v, struct rmnic_vdev_view *out, bool slabs)
 {
-	struct look l = { v, out };
+	struct look l = { v, out, slabs };
 
 	memset(out, 0, sizeof(*out));
 	rmnic_worker_call(v->worker, look, &l);
+}
+
+void rmnic_vdev_look(struct rmnic_vdev *v, struct rmnic_vdev_view *out)
+{
+	look_now(v, out, false);
+}
+
+void rmnic_vdev_look_through(struct rmnic_vdev *v, struct rmnic_vdev_view *out)
+{
+	look_now(v, out, true);
 }
 
 /* --- Slabs ----------------------------------------------------------------------------------- */

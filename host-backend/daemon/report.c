@@ -88,7 +88,7 @@ static json_t *device(struct rmnic_vdev *v)
 	json_t *out;
 
 	rmnic_vdev_names(v, &n);
-	rmnic_vdev_look(v, &view);
+	rmnic_vdev_look_through(v, &view);
 	out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:I, s:o, s:o}",
 			"uuid", rmnic_uuid_format(n.uuid, uuid), "vm", n.name, "state",
 			state_name(&view), "epoch", (json_int_t)n.epoch, "capacity_pages",

@@ -154,7 +154,7 @@ json_t *rmnic_report_stats(struct rmnic_report *r)
 	for (unsigned int d = 0; d < RMNIC_MAX_DEVICES; d++) {
 		if (!r->backend->vdevs[d])
 			continue;
-		rmnic_vdev_look(r->backend->vdevs[d], &view);
+		rmnic_vdev_look_through(r->backend->vdevs[d], &view);
 		for (unsigned int i = 0; i < NFIGURES; i++)
 			sum[i] += figures[i].get(&view);
 		for (unsigned int i = 0; i < RMNIC_REFUSAL_COUNT; i++)
@@ -193,7 +193,7 @@ static struct sample *samples_take(struct rmnic_backend *b, unsigned int *n)
 			continue;
 		rmnic_vdev_names(b->vdevs[d], &s->names);
 		rmnic_uuid_format(s->names.uuid, s->uuid);
-		rmnic_vdev_look(b->vdevs[d], &s->view);
+		rmnic_vdev_look_through(b->vdevs[d], &s->view);
 		s->labels[0] = (struct rmnic_label){ "device", s->uuid };
 		s->labels[1] = (struct rmnic_label){ "vm", s->names.name };
 		++*n;
