@@ -6,7 +6,7 @@ from perflib import ROOT
 from fleetlib.netns import Problem
 
 RUNS = ("host", "guest", "cost")
-HOST_CASES = ("rmnic-1", "rmnic-2", "inside", "pingpong", "embedded", "engine", "nbd", "redis", "memcached")
+HOST_CASES = ("rmnic-1", "rmnic-2", "af_xdp", "inside", "pingpong", "embedded", "engine", "nbd", "redis", "memcached")
 GUEST_CASES = ("rmnic", "rmnic2", "embedded", "zram", "nvme", "virtio-blk", "nbd", "pmem")
 MIX_CASES = ("rmnic", "embedded", "zram", "nvme")
 PROGRAM_CASES = ("rmnic", "zram", "nvme")
