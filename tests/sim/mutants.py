@@ -31,8 +31,6 @@ MUTANTS = [
     Mutant("freed pages are not copied as tombstones", "remote_copy.c",
            "		bool freed = j->freed < r->state.slab_pages;",
            "		bool freed = (j->freed = r->state.slab_pages) < r->state.slab_pages;", 600),
-    Mutant("who returns keeps what nobody acknowledged", "memstore.c",
-           "		forget(ms, s, from);\n", "", 600, how=("--direct",)),
     Mutant("who returns is believed to have the right version", "remote_copy.c",
            "	return VERSION(held) != VERSION(word) || held & RMNIC_RMP_PAGE_BAD ||",
            "	return held & RMNIC_RMP_PAGE_BAD ||"),

@@ -349,7 +349,9 @@ uint64_t oracle_rotten(struct sim *s)
 			continue;
 		for (unsigned int i = 0; i < v.members; i++) {
 			at = whole(&v) >> i & 1 ? oracle_slab(s, &v.member[i]) : NULL;
-			if (at && rotten(s, at, (uint32_t)(rpn % CLUSTER_SLAB)) && lives(s, rpn, &v))
+			/* Views are compared by version: only its server can find out what rots. */
+			if (at && s->w.servers[oracle_server(&v.member[i])].scrub_rate &&
+			    rotten(s, at, (uint32_t)(rpn % CLUSTER_SLAB)) && lives(s, rpn, &v))
 				return rpn + 1;
 		}
 	}
