@@ -299,13 +299,12 @@ static void work(struct rmnic_remote *r, int *words)
 
 	if (s->place_held && !s->spill) {
 		next_slab(r, give_back(r, p->slab));
-	} else if (!s->spill || !can_take(r, p->slab)) {
-		next_slab(r, false);
-	} else if (!s->spilled) {
+	} else if (s->spill && !s->spilled && can_take(r, p->slab)) {
 		next_slab(r, give_up_place(r, p->slab));
-	} else if (lower_since(r, p->slab)) {
+	} else if (s->spill && can_take(r, p->slab) && lower_since(r, p->slab)) {
 		next_slab(r, true); /* when its members know of it */
-	} else if (!find_page(r, p->slab, &p->rpn, words)) {
+	} else if (!s->spill || !can_take(r, p->slab) ||
+		   !find_page(r, p->slab, &p->rpn, words)) {
 		next_slab(r, false);
 	} else if (*words) {
 		p->fruitless = 0;
