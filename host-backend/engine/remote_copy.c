@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/page.h"
-#include "engine/remote_range.h"
+#include "engine/store_remote_internal.h"
 
 #define VERSION(word) ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
 #define KIND(word)    ((uint32_t)(word) & RMNIC_STATE_PAGE_KIND)
@@ -16,8 +16,6 @@
 #define TOKEN         UINT64_C(1000000000) /* a page's */
 #define SECOND_NS     UINT64_C(1000000000)
 #define BURST         100  /* of a second's pages: so many may be saved up */
-#define SCAN_PAGES    4096 /* in one call */
-#define COPIES_OF_JOB (RMNIC_REMOTE_COPIES / 2)
 #define SPOILT        4    /* answers, until a page is taken to be wrong where it is and not on its way */
 
 static void copy_done(struct rmnic_rmp_call *call);
@@ -51,11 +49,11 @@ static bool spend(struct rmnic_remote *r)
 	return true;
 }
 
-static struct rmnic_remote_copy *copy_free(struct rmnic_remote *r)
+struct rmnic_remote_copy *rmnic_remote_copy_get(struct rmnic_remote *r)
 {
 	for (int i = 0; i < RMNIC_REMOTE_COPIES; i++)
 		if (!r->repair.copies[i].used)
-			return &r->repair.copies[i];
+			return spend(r) ? &r->repair.copies[i] : NULL;
 	return NULL;
 }
 
@@ -324,131 +322,26 @@ static void copy_begin(struct rmnic_remote *r, struct rmnic_remote_copy *c,
 		j->copies++;
 }
 
-/* --- Of a member that is being filled ---------------------------------------------------------------- */
-
-/*
- * STATE-24: what the member has of the next pages, if it may have any. False: nobody knows yet.
- */
-static bool known(struct rmnic_remote *r, struct rmnic_remote_job *j)
+void rmnic_remote_copy_page(struct rmnic_remote *r, struct rmnic_remote_copy *c,
+			    struct rmnic_remote_job *job, uint64_t rpn, uint64_t store_id,
+			    uint64_t handle)
 {
-	struct rmnic_rmp_member m = { .store_id = rmnic_le64_put(j->store_id),
-				      .handle = rmnic_le64_put(j->handle) };
-	struct rmnic_remote_range *range = j->range;
-	uint64_t rest = r->state.slab_pages - j->known;
-
-	if (!j->has_some || j->page < j->known)
-		return true;
-	if (!rmnic_remote_range_idle(range))
-		return false;
-	if (j->looking) {
-		j->looking = false;
-		j->known += range->pages;
-		j->failed = range->status != RMNIC_RMP_S_OK;
-		j->status = range->status;
-		return !j->failed;
-	}
-	range->store = r;
-	range->rpn = j->slab * r->state.slab_pages + j->known;
-	range->pages = rest < RMNIC_RANGE_PAGES ? (uint32_t)rest : RMNIC_RANGE_PAGES;
-	j->looking = rmnic_remote_range_ask(range, 0, j->peer, &m);
-	j->failed = !j->looking;
-	return false;
+	copy_begin(r, c, job, rpn, store_id, handle);
+	copy_read(c);
 }
 
-/* Whether the member lacks the page. What is being written goes to it by itself. */
-static bool lacks(const struct rmnic_remote *r, const struct rmnic_remote_job *j, uint64_t rpn)
+void rmnic_remote_copy_freed(struct rmnic_remote *r, struct rmnic_remote_copy *c,
+			     struct rmnic_remote_job *job, uint32_t n)
 {
-	uint64_t word = rmnic_state_page(&r->state, rpn), held;
-
-	if (KIND(word) != RMNIC_STATE_PAGE_HELD || rmnic_remote_is_writing(r, rpn))
-		return false;
-	if (!j->has_some || word & RMNIC_STATE_PAGE_WRITING) /* by a predecessor, who is dead */
-		return true;
-	held = j->range->held[0][rpn - j->range->rpn].vstate;
-	return VERSION(held) != VERSION(word) || held & RMNIC_RMP_PAGE_BAD ||
-	       !(held & (RMNIC_RMP_PAGE_STORED | RMNIC_RMP_PAGE_FILLED));
-}
-
-/* Freed pages from j->freed on, as far as one request goes. Gives how many ranges that are. */
-static uint32_t collect_freed(struct rmnic_remote *r, struct rmnic_remote_job *j,
-			      struct rmnic_remote_copy *c)
-{
-	uint64_t first = j->slab * r->state.slab_pages, end = UINT64_MAX;
-	uint32_t n = 0, pages = 0;
-
-	for (unsigned int k = 0; k < SCAN_PAGES && j->freed < r->state.slab_pages; k++, j->freed++) {
-		uint64_t rpn = first + j->freed, word = rmnic_state_page(&r->state, rpn);
-
-		/* A tombstone of now would bury a write that is on its way: that write's end tells. */
-		if (KIND(word) != RMNIC_STATE_PAGE_FREED || word & RMNIC_STATE_PAGE_WRITING)
-			continue;
-		if (pages == RMNIC_RMP_MAX_FREE || (rpn != end && n == RMNIC_RMP_MAX_RANGES))
-			return n;
-		if (rpn == end) {
-			c->range[n - 1].pages =
-				rmnic_le32_put(rmnic_le32_get(c->range[n - 1].pages) + 1);
-		} else {
-			c->range[n++] = (struct rmnic_rmp_range){ .rpn = rmnic_le64_put(rpn),
-								  .pages = rmnic_le32_put(1) };
-		}
-		end = rpn + 1;
-		pages++;
-	}
-	return n;
-}
-
-/* Some tombstones. False: not now. */
-static bool copy_freed(struct rmnic_remote *r, struct rmnic_remote_job *j,
-		       struct rmnic_remote_copy *c)
-{
-	uint32_t n = collect_freed(r, j, c);
-
-	if (!n)
-		return true;
-	copy_begin(r, c, j, rmnic_le64_get(c->range[0].rpn), j->store_id, j->handle);
+	copy_begin(r, c, job, rmnic_le64_get(c->range[0].rpn), job->store_id, job->handle);
 	memset(&c->call, 0, sizeof(c->call));
 	/* Above every write of these pages so far, below every one to come. */
 	c->call.version = rmnic_state_version(&r->state);
 	c->call.body = c->range;
 	c->call.body_len = n * (uint32_t)sizeof(c->range[0]);
-	if (!c->call.version || !copy_submit(c, RMNIC_RMP_FREE, j->peer, j->store_id, j->handle,
-					     WRITE_NS))
+	if (!c->call.version || !copy_submit(c, RMNIC_RMP_FREE, job->peer, job->store_id,
+					     job->handle, WRITE_NS))
 		copy_failed(c, RMNIC_CALL_UNREACHABLE);
-	return true;
-}
-
-bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j)
-{
-	uint64_t first = j->slab * r->state.slab_pages;
-	struct rmnic_remote_copy *c;
-
-	for (unsigned int k = 0; k < SCAN_PAGES && !j->failed && !j->stalled; k++) {
-		bool freed = j->freed < r->state.slab_pages;
-
-		if (!freed && j->page == r->state.slab_pages)
-			return false;
-		if (!freed && !known(r, j))
-			return false;
-		if (!freed && !lacks(r, j, first + j->page)) {
-			j->page++;
-			continue;
-		}
-		c = j->copies < COPIES_OF_JOB ? copy_free(r) : NULL;
-		if (!c || !spend(r))
-			return false;
-		if (freed) {
-			copy_freed(r, j, c);
-			continue;
-		}
-		copy_begin(r, c, j, first + j->page++, j->store_id, j->handle);
-		copy_read(c);
-	}
-	return !j->failed && !j->stalled;
-}
-
-bool rmnic_remote_copy_more(const struct rmnic_remote *r, const struct rmnic_remote_job *j)
-{
-	return j->page < r->state.slab_pages && j->copies < COPIES_OF_JOB && !j->looking;
 }
 
 void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j)
@@ -461,53 +354,4 @@ void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j
 		copy_end(c);
 		rmnic_rmp_client_cancel(r->client, &c->call);
 	}
-}
-
-/* --- Bad ones --------------------------------------------------------------------------------------- */
-
-void rmnic_remote_fix(struct rmnic_remote *r, uint64_t rpn, unsigned int i)
-{
-	const struct rmnic_remote_slab *s = &r->slabs[rpn / r->state.slab_pages];
-	struct rmnic_remote_repair *p = &r->repair;
-	struct rmnic_remote_bad bad = {
-		.rpn = rpn,
-		.store_id = rmnic_le64_get(s->member[i].store_id),
-		.handle = rmnic_le64_get(s->member[i].handle),
-	};
-
-	for (uint32_t k = 0; k < p->nbad; k++)
-		if (p->bad[k].rpn == rpn && p->bad[k].handle == bad.handle)
-			return;
-	for (int k = 0; k < RMNIC_REMOTE_COPIES; k++) /* it is being replaced */
-		if (p->copies[k].used && !p->copies[k].job && p->copies[k].rpn == rpn &&
-		    p->copies[k].handle == bad.handle)
-			return;
-	if (p->nbad < RMNIC_REMOTE_FIXES) /* else somebody finds it again */
-		p->bad[p->nbad++] = bad;
-}
-
-bool rmnic_remote_copy_bad(struct rmnic_remote *r)
-{
-	struct rmnic_remote_repair *p = &r->repair;
-
-	while (p->nbad) {
-		struct rmnic_remote_bad *bad = &p->bad[p->nbad - 1];
-		const struct rmnic_remote_slab *s = &r->slabs[bad->rpn / r->state.slab_pages];
-		uint64_t word = rmnic_state_page(&r->state, bad->rpn);
-		struct rmnic_remote_copy *c = copy_free(r);
-		int i = rmnic_remote_entry(s, bad->store_id, bad->handle);
-
-		/* Written anew, freed, or being copied anyway. */
-		if (i < 0 || s->syncing >> i & 1 || KIND(word) != RMNIC_STATE_PAGE_HELD ||
-		    word & RMNIC_STATE_PAGE_WRITING) {
-			p->nbad--;
-			continue;
-		}
-		if (!c || !spend(r))
-			return true;
-		p->nbad--;
-		copy_begin(r, c, NULL, bad->rpn, bad->store_id, bad->handle);
-		copy_read(c);
-	}
-	return false;
 }

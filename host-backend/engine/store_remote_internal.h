@@ -13,6 +13,7 @@
  * remote_plan.c    what a slab's view needs
  * remote_repair.c  filling a member: one that came back, a new one, one instead of another
  * remote_copy.c    one page from a member to another
+ * remote_sync.c    ... and all that a member lacks
  * remote_scrub.c   comparing the copies of pages at rest
  * remote_spill.c   pages that no server can take
  * remote_unspill.c ... and their way back
@@ -209,15 +210,28 @@ void rmnic_remote_view_without(struct rmnic_remote *r, uint64_t slab, unsigned i
 
 /* --- remote_copy.c ----------------------------------------------------------------------- */
 
+/* A place for a copy, if the rate lets it pass now; NULL: not. */
+struct rmnic_remote_copy *rmnic_remote_copy_get(struct rmnic_remote *r);
+/* Copies rpn to the member with this handle, from another one. job: NULL if the member's is bad. */
+void rmnic_remote_copy_page(struct rmnic_remote *r, struct rmnic_remote_copy *c,
+			    struct rmnic_remote_job *job, uint64_t rpn, uint64_t store_id,
+			    uint64_t handle);
+/* Leaves tombstones at the job's member: the first n of c->range. */
+void rmnic_remote_copy_freed(struct rmnic_remote *r, struct rmnic_remote_copy *c,
+			     struct rmnic_remote_job *job, uint32_t n);
+/* None is the job's any more. */
+void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j);
+/* When the rate lets another page pass; UINT64_MAX: that is not what is waited for. */
+uint64_t rmnic_remote_copy_due(const struct rmnic_remote *r);
+
+/* --- remote_sync.c ----------------------------------------------------------------------- */
+
 /* Goes on copying what the job's member lacks. True: there is more to be done now. */
 bool rmnic_remote_copy_slab(struct rmnic_remote *r, struct rmnic_remote_job *j);
 /* Whether another page of it could be copied, but for the rate. */
 bool rmnic_remote_copy_more(const struct rmnic_remote *r, const struct rmnic_remote_job *j);
-void rmnic_remote_copy_cancel(struct rmnic_remote *r, struct rmnic_remote_job *j);
 /* Replaces bad copies. True: some are left. */
 bool rmnic_remote_copy_bad(struct rmnic_remote *r);
-/* When the rate lets another page pass; UINT64_MAX: that is not what is waited for. */
-uint64_t rmnic_remote_copy_due(const struct rmnic_remote *r);
 
 /* --- remote_spill.c ---------------------------------------------------------------------- */
 
