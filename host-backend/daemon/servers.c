@@ -238,18 +238,17 @@ static void let_go(struct rmnic_backend *b, const struct rmnic_conf_list *server
 {
 	for (unsigned int i = 0; i < b->nservers;) {
 		struct rmnic_server *server = &b->servers[i];
+		bool going = goes(server, servers);
 
-		if (!goes(server, servers)) {
-			i++;
-		} else if (!empty) {
-			i++;
+		if (going && empty && !rmnic_backend_server_use(b, server).slabs) {
+			take_away(b, server); /* the last one is in its place now */
+			continue;
+		}
+		if (going && !empty) {
 			server->leaving = true;
 			rmnic_backend_drain_go(b, server);
-		} else if (rmnic_backend_server_use(b, server).slabs) {
-			i++;
-		} else {
-			take_away(b, server);
 		}
+		i++;
 	}
 }
 
