@@ -11,6 +11,7 @@ from rig import Skip, bench_end, until
 TRIES = 6            # what else runs on the machine can spoil one, but cannot make it look too good
 IN_MS, OUT_MS = 50, 100
 IN_UNDER_LOAD = 4    # times the 99th percentile of a page-in alone
+CALM_US = 1000       # what that is at most on a machine where it says something
 LOAD_S = 1.0         # of paging before and after the kill
 
 
@@ -80,21 +81,27 @@ def fault__a_server_is_killed_under_load(rig):
         raise AssertionError(f"slowest page-in and page-out in ms: {tries}; without a kill: {calm}")
 
 
+def _page_in_p99(rig, workload, *words):
+    """In us, of one page-in at a time."""
+    bench = rig.bench("--working-set", "32M", "--workloads", f"fill,{workload},verify", "--seconds", "1", *words)
+    try:
+        return bench_end(bench, 120)["phases"][1]["page_in_us"]["p99"]
+    finally:
+        bench.kill()
+        bench.wait()
+
+
 def fault__page_ins_pass_a_flood_of_page_outs(rig):
     """RMP-26 to RMP-28: page-outs that fill every window leave a page-in its way."""
-    ratios = []
+    alone, beside = [], []
     with backend_with(rig, "--replicas", "2"):
         for _ in range(TRIES):
-            bench = rig.bench("--working-set", "64M", "--workloads", "fill,in-rand,both,verify", "--seconds", "3",
-                              "--queue-depth", "64", "--batch", "8")
-            try:
-                phases = bench_end(bench, 120)["phases"]
-            finally:
-                bench.kill()
-                bench.wait()
-            alone, beside = (phase["page_in_us"]["p99"] for phase in phases[1:3])
-            ratios.append(round(beside / alone, 2))
-            _say(f"page-in p99 alone {alone:.0f} us, beside page-outs {beside:.0f} us")
-            if ratios[-1] <= IN_UNDER_LOAD:
+            alone.append(_page_in_p99(rig, "in-rand"))
+            beside.append(_page_in_p99(rig, "both", "--queue-depth", "64", "--batch", "8"))
+            _say(f"page-in p99 alone {alone[-1]:.0f} us, beside page-outs {beside[-1]:.0f} us")
+            # The calmest of each: other work on the machine makes the one alone slow, and the ratio look good.
+            if min(alone) <= CALM_US and min(beside) <= IN_UNDER_LOAD * min(alone):
                 return
-    raise AssertionError(f"page-in p99 beside page-outs, times that alone: {ratios}, at most {IN_UNDER_LOAD}")
+    if min(alone) > CALM_US:
+        raise Skip(f"this machine is too busy: page-ins alone have a p99 of {min(alone):.0f} us")
+    raise AssertionError(f"page-in p99 in us: alone {alone}, beside page-outs {beside}: more than {IN_UNDER_LOAD} times that")
