@@ -12,7 +12,7 @@
 #define VERSION(word) ((word) >> RMNIC_STATE_PAGE_VERSION_SHIFT)
 #define KIND(word)    ((uint32_t)(word) & RMNIC_STATE_PAGE_KIND)
 #define BITS(word)    ((uint32_t)(word) & 0xffff)
-#define LOOK_NS       UINT64_C(5000000) /* while a server that was never met is waited for */
+#define LOOK_NS       UINT64_C(5000000) /* while a member is silent that may not be dropped yet */
 
 static struct rmnic_remote_slab *slab_of(const struct rmnic_remote_op *o)
 {
@@ -139,9 +139,12 @@ static void let_go(struct rmnic_remote_op *o)
 		if (!(o->pending >> k & 1))
 			continue; /* answered at once */
 		i = rmnic_remote_op_entry(o, k);
-		if (i < 0 || (rmnic_remote_is_silent(r, &r->slabs[slab], (unsigned int)i) &&
-			      rmnic_remote_drop(r, slab, (unsigned int)i, false)))
+		if (i >= 0 && !rmnic_remote_is_silent(r, &r->slabs[slab], (unsigned int)i))
+			continue;
+		if (i < 0 || rmnic_remote_drop(r, slab, (unsigned int)i, false))
 			rmnic_remote_op_forget(o, k);
+		else
+			rmnic_remote_look_by(r, rmnic_env_now(&r->cfg.env) + LOOK_NS);
 	}
 }
 

@@ -66,7 +66,8 @@ bool rmnic_remote_is_silent(struct rmnic_remote *r, struct rmnic_remote_slab *s,
 
 /*
  * Whether somebody of the slab answered after entry i was asked in vain. Else it may well be this
- * backend that is cut off, and to drop a member would leave one as silent.
+ * backend that is cut off, and to drop a member would leave one as silent. Who had nothing to
+ * answer since then is asked whether it is there: the next look knows.
  */
 static bool others_heard(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
 {
@@ -87,6 +88,7 @@ static bool others_heard(struct rmnic_remote *r, struct rmnic_remote_slab *s, un
 		rmnic_rmp_client_peer(r->client, peer, &info);
 		if (info.state == RMNIC_PEER_READY && !info.silent && info.heard >= asked)
 			return true;
+		rmnic_rmp_client_ping(r->client, peer);
 	}
 	return false;
 }

@@ -85,6 +85,11 @@ uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 	return p->index;
 }
 
+void rmnic_rmp_client_ping(struct rmnic_rmp_client *c, uint32_t peer)
+{
+	rmnic_peer_ask(c, &c->peers[peer]);
+}
+
 void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer)
 {
 	struct rmnic_peer *p = &c->peers[peer];

@@ -163,6 +163,8 @@ uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
  * one. The caller has seen to it that nothing names it any more.
  */
 void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer);
+/* Asks a READY peer whether it is there, if nothing else of the client's own is being asked of it. */
+void rmnic_rmp_client_ping(struct rmnic_rmp_client *c, uint32_t peer);
 void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 			   struct rmnic_peer_info *out);
 /* Its uuid, zeros while it has not said it; valid as long as the client. */

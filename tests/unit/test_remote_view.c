@@ -178,6 +178,48 @@ static void drop__not_when_all_are_silent(void **state)
 	cluster_fini(&rw);
 }
 
+static unsigned int deaf_after;
+
+/* Server 0 falls silent when it has been asked twice what it was asked. */
+static bool falls_silent(void *arg, struct memnet_packet *p)
+{
+	unsigned int *n = arg;
+
+	if (p->to == rw.servers[0].end)
+		return ++*n <= deaf_after;
+	return p->from != rw.servers[0].end || *n < deaf_after;
+}
+
+/*
+ * STATE-22: the others may have answered before anybody knew that one is silent. They are asked whether
+ * they are there, so that the write does not wait for its time-out.
+ */
+static void drop__others_have_nothing_to_say(void **state)
+{
+	struct rmnic_page_op op = { .rpn = 3 };
+	unsigned int seen = 0;
+
+	(void)state;
+	remote_up(2, 64, 2);
+	rmnic_store_remote_rates(rw.store, 1, 1);
+	assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+	cluster_run(&rw, 2000 * MS);
+	/* It answers something else after the other one has the page, and is then asked again in vain. */
+	deaf_after = 1;
+	rw.net.filter = falls_silent;
+	rw.net.filter_arg = &seen;
+	cut(0, true, false);
+	assert_int_equal(start_out(&op, 2), RMNIC_STORE_PENDING);
+	cluster_run(&rw, 300000);
+	cut(0, false, false);
+	assert_int_equal(ended, RMNIC_STORE_PENDING);
+	rmnic_rmp_client_ping(rmnic_store_remote_client(rw.store), rw.servers[0].peer);
+	assert_true(ends(DROP + 60 * MS));
+	assert_int_equal(ended, RMNIC_SC_OK);
+	assert_int_equal(__builtin_popcount(row(0).away), 1);
+	cluster_fini(&rw);
+}
+
 /* STATE-22: the last one stays, also when it is all that is wrong; RULES A14: no other is asked. */
 static void drop__not_the_last(void **state)
 {
@@ -342,6 +384,7 @@ int main(void)
 		cmocka_unit_test(drop__silent_member_comes_back),
 		cmocka_unit_test(drop__recorded_first),
 		cmocka_unit_test(drop__not_when_all_are_silent),
+		cmocka_unit_test(drop__others_have_nothing_to_say),
 		cmocka_unit_test(drop__not_the_last),
 		cmocka_unit_test(drop__emptied),
 		cmocka_unit_test(successor__one_member_is_enough),
