@@ -55,7 +55,7 @@ start_each() {
 	while :; do
 		n=$((n + step))
 		# The driver's own come first; of the many that announce the disk to the world each few do.
-		[ $n -lt 300 ] || step=$((1 + total / 200))
+		[ $n -lt 400 ] || step=$((1 + total / 200))
 		at_most "allocations of a start" $n $((total * 2))
 		[ ! -e "$DRIVER/$address" ] || echo "$address" >$DRIVER/unbind
 		left=$(try_bind "$address" $n)
