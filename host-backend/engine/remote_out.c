@@ -165,6 +165,35 @@ static bool held_by_all(struct rmnic_remote_op *o)
 	return !missing;
 }
 
+static void out_ask(struct rmnic_remote_op *o, unsigned int i)
+{
+	struct rmnic_rmp_call *call = rmnic_remote_op_ask(o, i, o->type);
+
+	call->version = o->version;
+	call->crc = o->crc;
+	call->body = o->type == RMNIC_RMP_WRITE ? (const void *)o->copy : &o->word;
+	call->body_len = o->type == RMNIC_RMP_WRITE ? RMNIC_PAGE_SIZE : sizeof(o->word);
+}
+
+/* The slab found other members since it was asked of those it had, or had none. False: none is left. */
+static bool ask_others(struct rmnic_remote_op *o)
+{
+	struct rmnic_remote_slab *s = slab_of(o);
+	bool any = false;
+
+	for (unsigned int i = 0; i < s->members; i++) {
+		bool asked = !(rmnic_remote_live(s) >> i & 1);
+
+		for (unsigned int k = 0; k < o->asked && !asked; k++)
+			asked = rmnic_remote_op_entry(o, k) == (int)i;
+		if (asked || o->asked == RMNIC_MEMBERS)
+			continue;
+		out_ask(o, i);
+		any = true;
+	}
+	return any;
+}
+
 void rmnic_remote_out_look(struct rmnic_remote_op *o)
 {
 	struct rmnic_remote *r = o->store;
@@ -188,8 +217,12 @@ void rmnic_remote_out_look(struct rmnic_remote_op *o)
 		out_end(o, o->worst);
 	} else if (slab_of(o)->recorded != slab_of(o)->view) {
 		rmnic_remote_look_by(r, o->deadline); /* STATE-21 */
+	} else if (held_by_all(o)) {
+		out_end(o, RMNIC_SC_OK);
+	} else if (now < o->deadline && ask_others(o)) {
+		rmnic_remote_out_look(o);
 	} else {
-		out_end(o, held_by_all(o) ? RMNIC_SC_OK : RMNIC_SC_UNREACHABLE);
+		out_end(o, RMNIC_SC_UNREACHABLE);
 	}
 }
 
@@ -242,16 +275,6 @@ static void out_prepare(struct rmnic_remote *r, struct rmnic_remote_op *o)
 	}
 	o->type = RMNIC_RMP_WRITE;
 	o->crc = rmnic_page_seal(c, crc, r->cfg.device, o->rpn, o->version);
-}
-
-static void out_ask(struct rmnic_remote_op *o, unsigned int i)
-{
-	struct rmnic_rmp_call *call = rmnic_remote_op_ask(o, i, o->type);
-
-	call->version = o->version;
-	call->crc = o->crc;
-	call->body = o->type == RMNIC_RMP_WRITE ? (const void *)o->copy : &o->word;
-	call->body_len = o->type == RMNIC_RMP_WRITE ? RMNIC_PAGE_SIZE : sizeof(o->word);
 }
 
 uint16_t rmnic_remote_page_out(struct rmnic_store *store, struct rmnic_page_op *op)
