@@ -307,6 +307,7 @@ bool oracle_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status, uint
 {
 	const struct model_page *p = &s->model.pages[rpn];
 
+	oracle_views(s);
 	switch (status) {
 	case RMNIC_SC_BUSY:
 		return true;
