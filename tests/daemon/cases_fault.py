@@ -10,7 +10,10 @@ from rig import Skip, bench_end, until
 
 TRIES = 6            # what else runs on the machine can spoil one, but cannot make it look too good
 IN_MS, OUT_MS = 50, 100
-IN_UNDER_LOAD = 4    # times the 99th percentile of a page-in alone
+# Times the 99th percentile of a page-in alone. 4 is the aim, met in virtual time (tests/unit/test_overload.c); where
+# backend, servers and generator share two CPUs their turns come on top (tests/perf/overload measures it). A page-in
+# that stood behind full windows of page-outs would take far longer than this.
+IN_UNDER_LOAD = 20
 CALM_US = 1000       # what that is at most on a machine where it says something
 LOAD_S = 1.0         # of paging before and after the kill
 
