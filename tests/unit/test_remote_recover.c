@@ -12,115 +12,8 @@
 #include "engine/le.h"
 #include "engine/rmp_codec.h"
 #include "engine/step.h"
-#include "remote_rig.h"
+#include "recover_rig.h"
 #include "rmnic/device.h"
-
-#define PAGES 256u
-#define SLABS (PAGES / CLUSTER_SLAB)
-
-static int tear_down(void **state)
-{
-	(void)state;
-	cluster_fini(&rw);
-	return 0;
-}
-
-/* Every third page repeats a word, every seventh was freed again, the last slab was never used. */
-static bool is_filled(uint64_t rpn)
-{
-	return rpn % 3 == 0;
-}
-
-static bool is_freed(uint64_t rpn)
-{
-	return rpn % 7 == 0;
-}
-
-static uint16_t out(uint64_t rpn, uint64_t content)
-{
-	if (!is_filled(rpn))
-		return remote_out(rpn, content);
-	for (int i = 0; i < 512; i++)
-		remote_buf[i] = content << 32 | content;
-	return cluster_out(&rw, rpn, remote_buf);
-}
-
-static bool holds(uint64_t rpn, uint64_t content)
-{
-	if (!is_filled(rpn))
-		return remote_holds(rpn, content);
-	memset(remote_buf, 0xee, sizeof(remote_buf));
-	return cluster_in(&rw, rpn, remote_buf) == RMNIC_SC_OK &&
-	       remote_buf[0] == (content << 32 | content) && remote_buf[511] == remote_buf[0];
-}
-
-static void write_all(uint64_t content)
-{
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
-		assert_int_equal(out(rpn, content + rpn), RMNIC_SC_OK);
-}
-
-static void fill(void)
-{
-	write_all(1000);
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn += 7)
-		assert_int_equal(rw.store->ops->free(rw.store, rpn, 1), RMNIC_SC_OK);
-	cluster_run(&rw, 200 * MS); /* the members are told */
-}
-
-static void up(unsigned int servers, uint32_t replicas)
-{
-	remote_up(servers, PAGES, replicas);
-	fill();
-}
-
-static void check_all(uint64_t content)
-{
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
-		assert_true(is_freed(rpn) ? remote_zeros(rpn) : holds(rpn, content + rpn));
-	assert_true(remote_zeros(PAGES - 1));
-}
-
-/* The state block is lost with the backend. */
-static void forget(void)
-{
-	struct rmnic_state_shape shape = {
-		.pages = PAGES, .slab_pages = CLUSTER_SLAB, .queues = 3, .depth = 64, .epoch = 1,
-	};
-
-	cluster_stop(&rw);
-	memset(shape.uuid, 0xd0, 16);
-	memset(rw.state, 0, rw.state_size);
-	rmnic_state_format(rw.state, &shape);
-	rw.cfg.recover = true;
-}
-
-static void recover(void)
-{
-	assert_true(cluster_start(&rw));
-	assert_true(cluster_ready(&rw, 20000 * MS));
-}
-
-static uint64_t waiting(void)
-{
-	struct rmnic_remote_progress p;
-
-	rmnic_store_remote_progress(rw.store, &p);
-	return p.waiting;
-}
-
-static bool is_over(void)
-{
-	return !rmnic_le32_get(remote_block().hdr->recovering);
-}
-
-static void wait_until_over(void)
-{
-	for (int i = 0; i < 1000 && !is_over(); i++)
-		cluster_run(&rw, 50 * MS);
-	assert_true(is_over());
-	assert_int_equal(waiting(), 0);
-}
 
 /* STATE-30 */
 static void recover__all_members(void **state)
@@ -128,30 +21,30 @@ static void recover__all_members(void **state)
 	uint64_t highest = 0;
 
 	(void)state;
-	up(3, 2);
-	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+	recover_up(3, 2);
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES; rpn++)
 		if (remote_word(rpn) >> RMNIC_STATE_PAGE_VERSION_SHIFT > highest)
 			highest = remote_word(rpn) >> RMNIC_STATE_PAGE_VERSION_SHIFT;
-	forget();
-	recover();
-	assert_true(is_over());
+	recover_forget();
+	recover_begin();
+	assert_true(recover_is_over());
 	assert_true(rmnic_le64_get(remote_block().hdr->next_version) > highest);
-	check_all(1000);
-	for (uint64_t rpn = 0; rpn < PAGES; rpn++) {
+	recover_check_all(1000);
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES; rpn++) {
 		uint32_t kind = (uint32_t)remote_word(rpn) & RMNIC_STATE_PAGE_KIND;
 
-		assert_int_equal(kind, rpn >= PAGES - CLUSTER_SLAB ? RMNIC_STATE_PAGE_NEVER :
-				       is_freed(rpn) ? RMNIC_STATE_PAGE_FREED :
+		assert_int_equal(kind, rpn >= RECOVER_PAGES - CLUSTER_SLAB ? RMNIC_STATE_PAGE_NEVER :
+				       recover_is_freed(rpn) ? RMNIC_STATE_PAGE_FREED :
 						       RMNIC_STATE_PAGE_HELD);
 	}
-	write_all(2000);
+	recover_write_all(2000);
 	cluster_run(&rw, 2000 * MS);
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
 	/* From here on it is a block like any other. */
 	cluster_stop(&rw);
-	recover();
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
-		assert_true(holds(rpn, 2000 + rpn));
+	recover_begin();
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES - CLUSTER_SLAB; rpn++)
+		assert_true(recover_holds(rpn, 2000 + rpn));
 }
 
 /* STATE-30: whoever is missing may know better; nothing is read, written or released meanwhile. */
@@ -162,53 +55,53 @@ static void recover__a_member_is_missing(void **state)
 	uint64_t reserved;
 
 	(void)state;
-	up(2, 2);
-	forget();
+	recover_up(2, 2);
+	recover_forget();
 	cluster_server_stop(&rw, 1, true);
-	recover();
-	assert_int_equal(waiting(), SLABS);
-	assert_false(is_over());
+	recover_begin();
+	assert_int_equal(recover_waiting(), RECOVER_SLABS);
+	assert_false(recover_is_over());
 	assert_true(rmnic_store_remote_slab(rw.store, 1, &info));
 	assert_true(info.waiting && info.view && info.members == 2);
 	rmnic_store_remote_status(rw.store, &reserved);
-	assert_int_equal(reserved, PAGES); /* what is offered is not less for it */
+	assert_int_equal(reserved, RECOVER_PAGES); /* what is offered is not less for it */
 	rw.cfg.timeout_ns = 100 * MS;
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
-	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_UNREACHABLE);
+	assert_int_equal(cluster_in(&rw, RECOVER_PAGES - 1, remote_buf), RMNIC_SC_UNREACHABLE);
 	assert_int_equal(remote_out(1, 1), RMNIC_SC_BUSY);
 	/* What the guest gives back meanwhile stays given back. */
 	assert_int_equal(rw.store->ops->free(rw.store, 10, 1), RMNIC_SC_OK);
 	cluster_run(&rw, 5000 * MS);
-	for (uint64_t slab = 0; slab < SLABS; slab++)
+	for (uint64_t slab = 0; slab < RECOVER_SLABS; slab++)
 		slabs += remote_slab(0, slab * CLUSTER_SLAB) != NULL;
-	assert_int_equal(slabs, SLABS);
-	assert_false(is_over());
+	assert_int_equal(slabs, RECOVER_SLABS);
+	assert_false(recover_is_over());
 	cluster_server_start(&rw, 1);
-	wait_until_over();
+	recover_wait_until_over();
 	assert_true(remote_zeros(10));
 	cluster_run(&rw, 500 * MS);
 	assert_true(rmnic_mem_page(remote_slab(1, 10), 10)->vstate & RMNIC_RMP_PAGE_TOMBSTONE);
-	assert_int_equal(out(10, 1010), RMNIC_SC_OK);
-	check_all(1000);
+	assert_int_equal(recover_out(10, 1010), RMNIC_SC_OK);
+	recover_check_all(1000);
 }
 
 /* RULES A6: a server that came back empty proves nothing about what it had. */
 static void recover__a_member_is_empty(void **state)
 {
 	(void)state;
-	up(2, 2);
-	forget();
+	recover_up(2, 2);
+	recover_forget();
 	cluster_server_stop(&rw, 1, false);
 	cluster_server_start(&rw, 1);
-	recover();
+	recover_begin();
 	cluster_run(&rw, 5000 * MS);
-	assert_int_equal(waiting(), SLABS);
-	for (uint64_t slab = 0; slab < SLABS; slab++)
+	assert_int_equal(recover_waiting(), RECOVER_SLABS);
+	for (uint64_t slab = 0; slab < RECOVER_SLABS; slab++)
 		assert_true(rmnic_store_remote_force(rw.store, slab));
-	wait_until_over();
-	check_all(1000);
+	recover_wait_until_over();
+	recover_check_all(1000);
 	assert_false(rmnic_store_remote_force(rw.store, 0));
-	assert_false(rmnic_store_remote_force(rw.store, SLABS));
+	assert_false(rmnic_store_remote_force(rw.store, RECOVER_SLABS));
 	assert_int_equal(remote_out(1, 5), RMNIC_SC_OK);
 }
 
@@ -216,36 +109,36 @@ static void recover__a_member_is_empty(void **state)
 static void recover__forced(void **state)
 {
 	(void)state;
-	up(2, 2);
-	forget();
+	recover_up(2, 2);
+	recover_forget();
 	cluster_server_stop(&rw, 1, true);
-	recover();
+	recover_begin();
 	assert_true(rmnic_store_remote_force(rw.store, 1));
 	cluster_run(&rw, 2000 * MS);
-	assert_int_equal(waiting(), SLABS - 1);
-	assert_true(holds(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2));
+	assert_int_equal(recover_waiting(), RECOVER_SLABS - 1);
+	assert_true(recover_holds(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2));
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
-	assert_int_equal(out(CLUSTER_SLAB + 2, 7), RMNIC_SC_OK);
+	assert_int_equal(recover_out(CLUSTER_SLAB + 2, 7), RMNIC_SC_OK);
 	/* Its other member returns: what it has is not asked for any more (RULES A8). */
 	cluster_server_start(&rw, 1);
-	wait_until_over();
-	assert_true(holds(CLUSTER_SLAB + 2, 7));
-	assert_int_equal(out(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2), RMNIC_SC_OK);
-	check_all(1000);
+	recover_wait_until_over();
+	assert_true(recover_holds(CLUSTER_SLAB + 2, 7));
+	assert_int_equal(recover_out(CLUSTER_SLAB + 2, 1000 + CLUSTER_SLAB + 2), RMNIC_SC_OK);
+	recover_check_all(1000);
 }
 
 /* With one replica, and its server emptied, nobody knows anything: errors, not zeros (STATE-4). */
 static void recover__nobody_has_it(void **state)
 {
 	(void)state;
-	up(1, 1);
-	forget();
+	recover_up(1, 1);
+	recover_forget();
 	cluster_server_stop(&rw, 0, false);
 	cluster_server_start(&rw, 0);
-	recover();
-	assert_true(is_over());
+	recover_begin();
+	assert_true(recover_is_over());
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_LOST);
-	assert_int_equal(cluster_in(&rw, PAGES - 1, remote_buf), RMNIC_SC_LOST);
+	assert_int_equal(cluster_in(&rw, RECOVER_PAGES - 1, remote_buf), RMNIC_SC_LOST);
 	assert_int_equal(remote_out(1, 9), RMNIC_SC_OK);
 	assert_true(remote_holds(1, 9));
 }
@@ -257,14 +150,14 @@ static void recover__nobody_here_has_it(void **state)
 
 	(void)state;
 	/* Each has room for one half. */
-	cluster_init(&rw, 1, 2, PAGES / 2 + 32, PAGES, 1);
+	cluster_init(&rw, 1, 2, RECOVER_PAGES / 2 + 32, RECOVER_PAGES, 1);
 	assert_true(cluster_start(&rw));
 	assert_true(cluster_ready(&rw, 1000 * MS));
-	fill();
-	forget();
+	recover_fill();
+	recover_forget();
 	cluster_server_stop(&rw, 1, true);
-	recover();
-	assert_int_equal(waiting(), SLABS / 2);
+	recover_begin();
+	assert_int_equal(recover_waiting(), RECOVER_SLABS / 2);
 	for (slab = 0; remote_slab(0, slab * CLUSTER_SLAB); slab++)
 		;
 	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 1, remote_buf),
@@ -274,14 +167,14 @@ static void recover__nobody_here_has_it(void **state)
 	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 1, remote_buf), RMNIC_SC_LOST);
 	/* There is room for it only when what its server has left of it is released. */
 	cluster_server_start(&rw, 1);
-	wait_until_over();
+	recover_wait_until_over();
 	cluster_run(&rw, 5000 * MS);
 	assert_int_equal(remote_out(slab * CLUSTER_SLAB + 1, 3), RMNIC_SC_OK);
 	assert_true(remote_holds(slab * CLUSTER_SLAB + 1, 3));
 	assert_int_equal(cluster_in(&rw, slab * CLUSTER_SLAB + 2, remote_buf), RMNIC_SC_LOST);
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
-		if (rpn / CLUSTER_SLAB != slab && !is_freed(rpn))
-			assert_true(holds(rpn, 1000 + rpn));
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES - CLUSTER_SLAB; rpn++)
+		if (rpn / CLUSTER_SLAB != slab && !recover_is_freed(rpn))
+			assert_true(recover_holds(rpn, 1000 + rpn));
 }
 
 static void cut(unsigned int server, bool off)
@@ -294,15 +187,15 @@ static void cut(unsigned int server, bool off)
 static void leave_behind(unsigned int server)
 {
 	cut(server, true);
-	write_all(3000);
-	forget();
+	recover_write_all(3000);
+	recover_forget();
 	cut(server, false);
 }
 
 static void check_new(void)
 {
-	for (uint64_t rpn = 0; rpn < PAGES - CLUSTER_SLAB; rpn++)
-		assert_true(holds(rpn, 3000 + rpn));
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES - CLUSTER_SLAB; rpn++)
+		assert_true(recover_holds(rpn, 3000 + rpn));
 }
 
 /* RULES A8: what a member got that was dropped is not looked at, however new it is. */
@@ -311,17 +204,17 @@ static void recover__orphans_on_a_member_that_was_dropped(void **state)
 	struct rmnic_mem_slab *s;
 
 	(void)state;
-	up(2, 2);
+	recover_up(2, 2);
 	cut(1, true);
-	write_all(3000);
+	recover_write_all(3000);
 	s = remote_slab(1, 0);
 	for (uint64_t rpn = 0; rpn < CLUSTER_SLAB; rpn++)
 		assert_int_equal(rmnic_mem_write(rw.servers[1].store, s, rpn, 1 << 20,
 						 RMNIC_RMP_PAGE_FILLED, 0, 7), RMNIC_RMP_S_OK);
-	forget();
+	recover_forget();
 	cut(1, false);
-	recover();
-	wait_until_over();
+	recover_begin();
+	recover_wait_until_over();
 	check_new();
 	assert_true(rmnic_le64_get(remote_block().hdr->next_version) > 1 << 20);
 }
@@ -331,15 +224,15 @@ static void recover__the_missing_one_knows_better(void **state)
 {
 	for (unsigned int stale = 0; stale < 2; stale++) {
 		if (stale)
-			tear_down(state);
-		up(2, 2);
+			recover_tear_down(state);
+		recover_up(2, 2);
 		leave_behind(stale);
 		cluster_server_stop(&rw, !stale, true);
-		recover();
+		recover_begin();
 		cluster_run(&rw, 3000 * MS);
-		assert_int_equal(waiting(), SLABS);
+		assert_int_equal(recover_waiting(), RECOVER_SLABS);
 		cluster_server_start(&rw, !stale);
-		wait_until_over();
+		recover_wait_until_over();
 		check_new();
 	}
 }
@@ -352,7 +245,7 @@ static void recover__a_member_was_being_filled(void **state)
 	uint64_t handle;
 
 	(void)state;
-	up(3, 2);
+	recover_up(3, 2);
 	while (remote_slab(third, 0))
 		third++;
 	v = remote_slab(third == 0, 0)->view;
@@ -367,15 +260,15 @@ static void recover__a_member_was_being_filled(void **state)
 	v.member[2].handle = rmnic_le64_put(handle);
 	/* One of its members was told. */
 	assert_int_equal(rmnic_mem_record_view(remote_slab(third == 0, 0), &v), RMNIC_RMP_S_OK);
-	forget();
+	recover_forget();
 	cluster_server_stop(&rw, third, true);
-	recover();
-	assert_true(waiting() >= 1);
+	recover_begin();
+	assert_true(recover_waiting() >= 1);
 	assert_int_equal(cluster_in(&rw, 1, remote_buf), RMNIC_SC_UNREACHABLE);
 	cluster_server_start(&rw, third);
-	wait_until_over();
+	recover_wait_until_over();
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->copied, 0);
-	check_all(1000);
+	recover_check_all(1000);
 	cluster_run(&rw, 3000 * MS);
 	assert_true(rmnic_store_remote_counters(rw.store)->orphans > 0);
 }
@@ -409,27 +302,27 @@ static void recover__in_flight(void **state)
 	uint64_t stored;
 
 	(void)state;
-	up(2, 2);
+	recover_up(2, 2);
 	half_written(0, 1, 71, true);
 	half_written(1, 4, 74, true);
-	half_written(1, PAGES - 1, 75, true);
+	half_written(1, RECOVER_PAGES - 1, 75, true);
 	half_written(0, 5, 76, false);
 	/* A page that was whole on one of them is whole on both. */
-	assert_int_equal(out(8, 1008), RMNIC_SC_OK);
+	assert_int_equal(recover_out(8, 1008), RMNIC_SC_OK);
 	rmnic_mem_page(remote_slab(0, 8), 8)->vstate -= 1 << 16;
 	rmnic_mem_free(rw.servers[1].store, remote_slab(1, 2), 2, 1, LATE);
 	stored = rw.servers[0].store->devices[0].stored;
-	forget();
-	recover();
+	recover_forget();
+	recover_begin();
 	assert_true(is_word(1, 71));
 	assert_true(is_word(4, 74));
-	assert_true(is_word(PAGES - 1, 75));
-	assert_true(holds(8, 1008));
+	assert_true(is_word(RECOVER_PAGES - 1, 75));
+	assert_true(recover_holds(8, 1008));
 	for (unsigned int i = 0; i < 2; i++) {
 		assert_true(rmnic_mem_page(remote_slab(i, 1), 1)->vstate ==
 			    (LATE << 16 | RMNIC_RMP_PAGE_FILLED));
 		assert_true(rmnic_mem_page(remote_slab(i, 4), 4)->body == 74);
-		assert_true(rmnic_mem_page(remote_slab(i, PAGES - 1), PAGES - 1)->body == 75);
+		assert_true(rmnic_mem_page(remote_slab(i, RECOVER_PAGES - 1), RECOVER_PAGES - 1)->body == 75);
 	}
 	assert_true(rmnic_mem_page(remote_slab(0, 8), 8)->vstate ==
 		    rmnic_mem_page(remote_slab(1, 8), 8)->vstate);
@@ -440,28 +333,28 @@ static void recover__in_flight(void **state)
 	assert_false(remote_word(2) & RMNIC_STATE_PAGE_TELL);
 	assert_true(rmnic_mem_page(remote_slab(0, 2), 2)->vstate & RMNIC_RMP_PAGE_TOMBSTONE);
 	for (uint64_t rpn = 1; rpn < 7; rpn++)
-		assert_int_equal(out(rpn, 1000 + rpn), RMNIC_SC_OK);
-	assert_int_equal(cluster_out(&rw, PAGES - 1, memset(remote_buf, 0, 4096)), RMNIC_SC_OK);
-	check_all(1000);
+		assert_int_equal(recover_out(rpn, 1000 + rpn), RMNIC_SC_OK);
+	assert_int_equal(cluster_out(&rw, RECOVER_PAGES - 1, memset(remote_buf, 0, 4096)), RMNIC_SC_OK);
+	recover_check_all(1000);
 }
 
 /* ... and the server goes away in the middle of that: it is waited for. */
 static void recover__in_flight_and_silent(void **state)
 {
 	(void)state;
-	up(2, 2);
-	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+	recover_up(2, 2);
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES; rpn++)
 		half_written(0, rpn, 9, true);
-	forget();
+	recover_forget();
 	assert_true(cluster_start(&rw));
 	while (rmnic_mem_page(remote_slab(1, 20), 20)->vstate >> 16 != LATE)
 		cluster_step(&rw, rw.net.now + 10 * MS);
 	cluster_server_stop(&rw, 1, true);
 	cluster_run(&rw, 8000 * MS);
-	assert_int_equal(waiting(), SLABS);
+	assert_int_equal(recover_waiting(), RECOVER_SLABS);
 	cluster_server_start(&rw, 1);
-	wait_until_over();
-	for (uint64_t rpn = 0; rpn < PAGES; rpn++)
+	recover_wait_until_over();
+	for (uint64_t rpn = 0; rpn < RECOVER_PAGES; rpn++)
 		assert_true(is_word(rpn, 9));
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->indeterminate, 0);
 }
@@ -472,22 +365,22 @@ static void recover__dies_half_way(void **state)
 	unsigned int deaths = 0;
 
 	(void)state;
-	up(2, 2);
-	forget();
+	recover_up(2, 2);
+	recover_forget();
 	for (unsigned int steps = 1; deaths < 100; steps++) {
 		assert_true(cluster_start(&rw));
 		rw.cfg.recover = false;
 		for (unsigned int i = 0; i < steps; i++)
 			cluster_step(&rw, rw.net.now + 10 * MS);
-		if (is_over())
+		if (recover_is_over())
 			break;
 		cluster_stop(&rw);
 		deaths++;
 	}
 	assert_true(deaths > 15);
 	assert_true(cluster_ready(&rw, 20000 * MS));
-	assert_true(is_over());
-	check_all(1000);
+	assert_true(recover_is_over());
+	recover_check_all(1000);
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
 }
 
@@ -509,16 +402,16 @@ static void recover__dies_before_a_store(void **state)
 	volatile bool died = true; /* it is looked at after a longjmp() */
 
 	(void)state;
-	up(2, 2);
+	recover_up(2, 2);
 	for (n = 1; died; n += 13) {
-		forget();
+		recover_forget();
 		assert_true(cluster_start(&rw));
 		rw.cfg.recover = false;
 		died = true;
 		if (!setjmp(death)) {
 			steps_left = n;
 			rmnic_step_hook = count_steps;
-			while (!is_over())
+			while (!recover_is_over())
 				cluster_step(&rw, rw.net.now + 10 * MS);
 			rmnic_step_hook = NULL;
 			died = false;
@@ -526,27 +419,27 @@ static void recover__dies_before_a_store(void **state)
 		cluster_stop(&rw);
 		assert_true(cluster_start(&rw));
 		assert_true(cluster_ready(&rw, 20000 * MS));
-		assert_true(is_over());
-		check_all(1000);
+		assert_true(recover_is_over());
+		recover_check_all(1000);
 		assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
 	}
-	assert_true(n > PAGES); /* each page's word is one */
+	assert_true(n > RECOVER_PAGES); /* each page's word is one */
 }
 
 /* A block with rows is the truth, whatever was asked for. */
 static void recover__not_with_rows(void **state)
 {
 	(void)state;
-	up(2, 2);
+	recover_up(2, 2);
 	cluster_stop(&rw);
 	rw.cfg.recover = true;
 	cluster_server_stop(&rw, 1, true);
 	assert_true(cluster_start(&rw));
-	assert_true(is_over());
-	assert_int_equal(waiting(), 0);
+	assert_true(recover_is_over());
+	assert_int_equal(recover_waiting(), 0);
 	cluster_server_start(&rw, 1);
 	assert_true(cluster_ready(&rw, 20000 * MS));
-	check_all(1000);
+	recover_check_all(1000);
 }
 
 static void recover__allocation_fails(void **state)
@@ -554,8 +447,8 @@ static void recover__allocation_fails(void **state)
 	int before;
 
 	(void)state;
-	up(1, 1);
-	forget();
+	recover_up(1, 1);
+	recover_forget();
 	before = rw.net.allocations;
 	for (unsigned int n = 1;; n++) {
 		rw.net.fail_alloc = n;
@@ -567,7 +460,7 @@ static void recover__allocation_fails(void **state)
 	rw.net.fail_alloc = 0;
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, recover_tear_down)
 
 int main(void)
 {
