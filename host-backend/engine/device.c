@@ -212,8 +212,10 @@ bool rmnic_dev_poll(struct rmnic_dev *dev)
 	work |= serve_out(dev);
 	dev->in_poll = false;
 	rmnic_dev_irqs(dev);
-	/* While paused the blocks are being saved: not one byte of them changes. */
-	if (dev->state != RMNIC_DEV_PAUSED && (!work || ++dev->rounds % IDLE_ROUNDS == 0))
+	/* While paused the store may be being saved: then not one byte of it changes. */
+	if (dev->state == RMNIC_DEV_PAUSED && dev->cfg.store->ops->saved)
+		return work;
+	if (!work || ++dev->rounds % IDLE_ROUNDS == 0)
 		work |= housekeeping(dev);
 	return work;
 }

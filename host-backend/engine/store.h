@@ -48,6 +48,8 @@ struct rmnic_store_ops {
 	 * call; true: there is more.
 	 */
 	bool (*idle)(struct rmnic_store *store);
+	/* What it keeps is saved with the machine: idle() is not called while the device is paused. */
+	bool saved;
 	void (*counters)(const struct rmnic_store *store, struct rmnic_store_counters *out);
 	/*
 	 * Page-outs of rpn .. rpn + n - 1 that an earlier life of the device left half way will not

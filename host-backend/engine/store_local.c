@@ -269,6 +269,7 @@ static const struct rmnic_store_ops local_ops = {
 	.zero = local_zero,
 	.flush = local_flush,
 	.idle = local_idle,
+	.saved = true,
 	.counters = local_counters,
 };
 

@@ -98,10 +98,17 @@ static void slow_settle(struct rmnic_store *store, uint64_t rpn, uint64_t n)
 	to_slow(store)->settled_pages = n;
 }
 
+static bool slow_idle(struct rmnic_store *store)
+{
+	to_slow(store)->idled++;
+	return false;
+}
+
 static const struct rmnic_store_ops slow_ops = {
 	.page_out = slow_page_out,
 	.page_in = slow_page_in,
 	.cancel = slow_cancel,
+	.idle = slow_idle,
 	.free = slow_free,
 	.zero = slow_free,
 	.flush = slow_flush,

@@ -17,6 +17,7 @@ struct slow {
 	bool out[SLOW_MAX];
 	unsigned int pending;
 	unsigned int cancelled, freed, flushed;
+	unsigned int idled; /* calls */
 	uint16_t free_status, flush_status;
 	unsigned int settled; /* calls; the last was of: */
 	uint64_t settled_rpn, settled_pages;
