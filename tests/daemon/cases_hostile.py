@@ -200,7 +200,7 @@ def hostile__rings(rig):
     """A guest that breaks its rings: its own device goes FATAL."""
     with _Bystander(rig) as by:
         guest = rig.guest()
-        struct.pack_into("<I", guest.mem, guest.inn.at + 2 * PAGE, 1000)
+        guest.inn.set_word(0, 1000)
         os.eventfd_write(guest.kick, 1)
         error, generation = struct.unpack("<II", guest.front.notice(user.FATAL))
         assert (error, generation) == (4, guest.generation)

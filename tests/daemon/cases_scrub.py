@@ -50,9 +50,13 @@ def scrub__found_by_the_servers(_):
         until("pages to be looked at", lambda: min(_both(rig, "scrubbed_pages")) > PAGES)
         assert not sum(_both(rig, "damaged_pages"))
         assert faults.spoil_memory(rig.fleet.servers[0].child.pid, SPOILT) == SPOILT
-        until("damage to be found", lambda: _both(rig, "damaged_pages") == [SPOILT, 0])
-        until("it to be put right", lambda: _both(rig, "healed_pages") == [SPOILT, 0])
-        until("that to be counted", lambda: rig.ask("stats")["pages_fixed"] >= SPOILT)
+        looked = _both(rig, "scrubbed_pages")[0]
+        until("all pages to be looked at again", lambda: _both(rig, "scrubbed_pages")[0] > looked + 3 * PAGES)
+        found, other = _both(rig, "damaged_pages")
+        # Some of what was spoilt may have been free: what a page left that came twice.
+        assert 1 <= found <= SPOILT and other == 0, (found, other)
+        until("it to be put right", lambda: _both(rig, "healed_pages") == [found, 0])
+        until("that to be counted", lambda: rig.ask("stats")["pages_fixed"] >= found)
         assert not any(_both(rig, "bad_pages"))
         _check(guest, pages)
         guest.close()
@@ -66,8 +70,9 @@ def scrub__found_by_the_reader(_):
         server = next(server for server in rig.fleet.servers if first.startswith(server.address + ":"))
         assert faults.spoil_memory(server.child.pid, SPOILT) == SPOILT
         _check(guest, pages)
-        until("bad copies to be replaced", lambda: server.ask("stats")["healed_pages"] == SPOILT)
-        until("that to be counted", lambda: rig.ask("stats")["pages_fixed"] == SPOILT)
+        # Not all of them perhaps: one may have been free, and of one a hedge may have brought the other copy first.
+        until("bad copies to be replaced", lambda: server.ask("stats")["healed_pages"] >= 1)
+        until("that to be counted", lambda: rig.ask("stats")["pages_fixed"] == server.ask("stats")["healed_pages"])
         assert not any(_both(rig, "bad_pages"))
         _check(guest, pages)
         guest.close()

@@ -35,6 +35,10 @@ class Queue:
     def word(self, offset):
         return struct.unpack_from("<I", self.guest.mem, self.at + 2 * PAGE + offset)[0]
 
+    def set_word(self, offset, value):
+        """One store, as the device may look at any time: struct.pack_into() writes zeros first."""
+        self.guest.words[(self.at + 2 * PAGE + offset) // 4] = value & 0xffffffff
+
     def need_wakeup(self):
         return self.word(128)
 
@@ -46,7 +50,7 @@ class Queue:
         slot = self.tail % self.depth
         self.guest.mem[self.at + slot * 64:self.at + slot * 64 + 64] = sqe[:2] + struct.pack("<H", slot) + sqe[4:]
         self.tail += 1
-        struct.pack_into("<I", self.guest.mem, self.at + 2 * PAGE, self.tail)
+        self.set_word(0, self.tail)
         os.eventfd_write(self.guest.kick, 1)  # it may come without need (USER-12)
         return slot
 
@@ -65,7 +69,7 @@ class Queue:
         slot = self.head % self.depth
         cqe = struct.unpack_from("<HHII", self.guest.mem, self.at + PAGE + slot * 16)
         self.head += 1
-        struct.pack_into("<I", self.guest.mem, self.at + 2 * PAGE + 64, self.head)
+        self.set_word(64, self.head)
         return cqe
 
 
@@ -76,6 +80,7 @@ class Guest:
         self.base, self.size, self.capacity = base, pages * PAGE, capacity
         self.fd = memfd("guest", self.size)
         self.mem = mmap.mmap(self.fd, self.size)
+        self.words = memoryview(self.mem).cast("I")
         self.state = State(uuid, max_capacity or capacity)
         self.kick, self.calls = eventfd(), [eventfd() for _ in range(3)]
         self.admin, self.out, self.inn = (Queue(self, 3 * i, i) for i in range(3))
@@ -85,6 +90,7 @@ class Guest:
     def close(self):
         if self.front:
             self.front.close()
+        self.words.release()
         self.mem.close()
         for fd in [self.fd, self.kick, *self.calls]:
             os.close(fd)
