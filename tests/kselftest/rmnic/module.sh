@@ -13,7 +13,7 @@ free_kib() {
 
 # DMA-1: each unload disables the device, which the device counts as a reset.
 load_unload() {
-	local i resets free rounds=$((100 / ${SLOWNESS:-1}))
+	local i resets free half first second rounds=$((100 / ${SLOWNESS:-1}))
 	need_device
 	resets=$(stat resets)
 	rmmod rmnic
@@ -25,9 +25,12 @@ load_unload() {
 		gone || fail "round $i: $RMNIC_DISK is still there after rmmod"
 		modprobe rmnic || fail "round $i: modprobe"
 		wait_until 10 [ -b $RMNIC_DISK ] || fail "round $i: no $RMNIC_DISK"
+		[ $i -ne $((rounds / 2)) ] || half=$(free_kib)
 	done
 	at_least "resets the device counted" $(($(stat resets) - resets)) $((rounds + 1))
-	at_most "memory lost in KiB" $((free - $(free_kib))) 6144
+	# What the kernel keeps for itself some time is lost in one half; a leak in both.
+	first=$((free - half)) second=$((half - $(free_kib)))
+	at_most "memory lost in KiB, in the better half" $((first < second ? first : second)) 3072
 	rmmod rmnic
 	! grep rmnic /proc/interrupts || fail "interrupts are left behind"
 	[ ! -e /sys/kernel/debug/rmnic ] || fail "debugfs files are left behind"
