@@ -28,19 +28,6 @@ bool rmnic_remote_is_ready(struct rmnic_remote *r, struct rmnic_remote_slab *s, 
 	       info.store_id == rmnic_le64_get(s->member[i].store_id);
 }
 
-/* STATE-8: its server is here, with another store. */
-static bool is_gone(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
-{
-	uint16_t peer = rmnic_remote_peer_of(r, s, i);
-	struct rmnic_peer_info info;
-
-	if (peer == RMNIC_NO_PEER)
-		return false;
-	rmnic_rmp_client_peer(r->client, peer, &info);
-	return info.state == RMNIC_PEER_READY &&
-	       info.store_id != rmnic_le64_get(s->member[i].store_id);
-}
-
 static bool is_pressed(const struct rmnic_remote *r, uint16_t peer)
 {
 	struct rmnic_peer_info info;
@@ -158,7 +145,8 @@ static unsigned int plan_away(struct rmnic_remote *r, uint64_t slab)
 		if (!(s->away >> i & 1))
 			continue;
 		/* Nothing that it has is of any use. */
-		if (is_gone(r, s, i) || !s->since[i] || count(rmnic_remote_whole(s)) >= r->cfg.replicas) {
+		if (rmnic_remote_entry_empty(r, s, i) || !s->since[i] ||
+		    count(rmnic_remote_whole(s)) >= r->cfg.replicas) {
 			forget(r, slab, i);
 			return DONE;
 		}
@@ -240,7 +228,7 @@ static void plan_syncing(struct rmnic_remote *r, uint64_t slab)
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 	unsigned int i = (unsigned int)__builtin_ctz(s->syncing);
 
-	if (is_gone(r, s, i))
+	if (rmnic_remote_entry_empty(r, s, i))
 		rmnic_remote_drop(r, slab, i, true);
 	else if (rmnic_remote_is_ready(r, s, i))
 		rmnic_remote_job_resume(r, slab, i);

@@ -233,8 +233,7 @@ uint16_t rmnic_remote_peer_of(struct rmnic_remote *r, struct rmnic_remote_slab *
 
 /* --- A server that came back empty --------------------------------------------------------------- */
 
-/* Whether entry i's server is here with another store than the row names (STATE-8). */
-static bool entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
+bool rmnic_remote_entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i)
 {
 	uint16_t peer = rmnic_remote_peer_of(r, s, i);
 	struct rmnic_peer_info info;
@@ -250,7 +249,7 @@ static bool entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s, uns
 static bool proved_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 {
 	for (unsigned int i = 0; i < s->members; i++)
-		if (rmnic_remote_whole(s) >> i & 1 && !entry_empty(r, s, i))
+		if (rmnic_remote_whole(s) >> i & 1 && !rmnic_remote_entry_empty(r, s, i))
 			return false;
 	return rmnic_remote_whole(s) != 0;
 }
@@ -332,7 +331,7 @@ static bool slab_emptied(struct rmnic_remote *r, uint64_t slab, const struct rmn
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 
 	for (unsigned int i = 0; i < s->members; i++) {
-		if (memcmp(s->member[i].server, info->uuid, 16) != 0 || !entry_empty(r, s, i))
+		if (memcmp(s->member[i].server, info->uuid, 16) != 0 || !rmnic_remote_entry_empty(r, s, i))
 			continue;
 		if (s->away >> i & 1) {
 			rmnic_remote_repair_look(r, slab);

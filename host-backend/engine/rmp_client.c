@@ -417,8 +417,6 @@ static void call_due(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, ui
 		/* Who asks it may turn to others: somebody has to hear that it is back. */
 		rmnic_timer_set(&c->timers, &p->retry, now);
 		c->cfg.silent(c->cfg.arg, call->peer, true);
-		/* Nobody may ask it for pages from now on: how else to know that it is back? */
-		rmnic_peer_ask(c, &c->peers[call->peer]);
 	}
 	if (hedge_at(c, call) <= now) { /* RMP-31 */
 		call->hedged = true;

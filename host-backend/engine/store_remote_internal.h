@@ -100,6 +100,8 @@ void rmnic_remote_view_use(struct rmnic_remote *r, uint64_t slab, const struct r
 			   bool recorded);
 /* The row names nobody any more (STATE-17). */
 void rmnic_remote_view_clear(struct rmnic_remote *r, uint64_t slab);
+/* Whether entry i's server is here with another store than the row names (STATE-8). */
+bool rmnic_remote_entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s, unsigned int i);
 /* Sets a page's word, and counts what is stored and what is spilled. */
 void rmnic_remote_word_set(struct rmnic_remote *r, uint64_t rpn, uint64_t version, uint32_t bits);
 /* Whether any page of the slab was ever written or freed. */

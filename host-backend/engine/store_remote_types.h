@@ -163,7 +163,6 @@ struct rmnic_remote_peer {
 	uint32_t domain; /* 0: one of its own */
 	uint64_t room_at; /* ns: when it was asked last how much room it has */
 	uint32_t placing; /* ALLOCs under way: free_pages does not know of them yet */
-	uint64_t slabs;  /* that it is a member of, for the same reason as free_pages */
 };
 
 /* A server that rows name. */
