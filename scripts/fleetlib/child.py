@@ -10,11 +10,16 @@ import time
 from fleetlib.netns import Problem
 
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Child:
     """It says READY=1 on the socket systemd's protocol names, as it does under systemd."""
 
-    def __init__(self, name, argv, space, scratch, log_dir):
+    def __init__(self, name, argv, space, scratch, log_dir, cpus=None):
+        """cpus: that it may run on; None: all."""
         self.name, self.argv, self.space = name, argv, space
+        self.cpus = cpus
         self.log = os.path.join(log_dir, name + ".log")
         self.notify_path = os.path.join(scratch, name + ".notify")
         self.process = None
@@ -24,15 +29,27 @@ class Child:
     def pid(self):
         return self.process.pid
 
+    def _enter(self, blocked):
+        """In the child, before the program."""
+        self.space.enter()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if self.cpus:
+            os.sched_setaffinity(0, self.cpus)
+
     def start(self):
         """Starts it without waiting: see ready()."""
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(self.notify_path)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=self.space.enter, start_new_session=True,
-                                            env=dict(os.environ, NOTIFY_SOCKET=self.notify_path))
-        self.pidfd = os.pidfd_open(self.pid)
+        # A signal that ends us comes before there is a process, or when it is known and can be stopped.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        try:
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                preexec_fn=lambda: self._enter(blocked), start_new_session=True,
+                                                env=dict(os.environ, NOTIFY_SOCKET=self.notify_path))
+            self.pidfd = os.pidfd_open(self.pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return self
 
     def ready(self, timeout):
@@ -92,9 +109,9 @@ class Child:
         kindly = self.wait(timeout) is not None
         self.kill()
         self.process.wait()
+        self.process = None  # first: who is interrupted from here on does not stop it again
         os.close(self.pidfd)
         self.notify.close()
         if os.path.exists(self.notify_path):
             os.unlink(self.notify_path)
-        self.process = None
         return kindly

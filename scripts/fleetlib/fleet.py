@@ -67,8 +67,9 @@ class Server:
                 *fleet.common, *fleet.memd_args]
 
     def start(self):
-        self.child = Child(self.name, self.argv(), self.space, self.fleet.scratch, self.fleet.log_dir).start()
-        return self.child
+        fleet = self.fleet
+        self.child = Child(self.name, self.argv(), self.space, fleet.scratch, fleet.log_dir, fleet.cpus)
+        return self.child.start()
 
     def ask(self, command, **arguments):
         return ask(self.control, command, **arguments)
@@ -80,11 +81,12 @@ class Fleet:
 
     memory: what each server lends, one text for all or a list. spare: servers more that have a link, but are neither
     started nor known to the backend. spill: what the backend's spill file may take; none: there is none. common, memd_args, rmnicd_args: further
-    arguments of the programs. Logs are in build/log/NAME.
+    arguments of the programs. cpus: that its programs run on; backend_cpus: the backend, if on others. Logs are in build/log/NAME.
     """
 
-    def __init__(self, servers=2, name="fleet", mtu=9000, driver="af_packet", memory="512M", slab="64M",
-                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=(), spare=0, spill=None):
+    def __init__(self, servers=2, name="fleet", mtu=9000, driver="packet", memory="512M", slab="64M",
+                 memory_mib=64, poll=None, common=(), memd_args=(), rmnicd_args=(), spare=0, spill=None, cpus=None,
+                 backend_cpus=None):
         if not 1 <= servers <= servers + spare <= MAX_SERVERS:
             raise Problem(f"{servers + spare} servers: choose 1 to {MAX_SERVERS}, the backend has a link to each")
         self.links = servers + spare
@@ -93,6 +95,7 @@ class Fleet:
         self.common = ["--no-huge", "--memory-mib", str(memory_mib), *(["--poll", poll] if poll else []), *common]
         self.memd_args, self.rmnicd_args = list(memd_args), list(rmnicd_args)
         self.spill = spill
+        self.cpus, self.backend_cpus = cpus, backend_cpus or cpus
         self.log_dir = os.path.join(ROOT, "build/log", name)
         self.scratch = self.space = self.backend = None
         self.servers = []
@@ -149,7 +152,8 @@ class Fleet:
         """Also after a kill: a successor on the same sockets."""
         if self.backend:
             self.backend.stop()
-        self.backend = Child("rmnicd", self.backend_argv(), self.space, self.scratch, self.log_dir).start()
+        self.backend = Child("rmnicd", self.backend_argv(), self.space, self.scratch, self.log_dir, self.backend_cpus)
+        self.backend.start()
         self.backend.ready(READY_S)
 
     def ask(self, command, **arguments):

@@ -21,7 +21,7 @@ STANDSTILL_S = 5
 class Guest:
     """run() gives the job's exit status, or a text that says why there is none."""
 
-    def __init__(self, log_dir, nonce, timeout, say, interactive=False, zeroing_needed=False, look=None):
+    def __init__(self, log_dir, nonce, timeout, say, interactive=False, zeroing_needed=False, look=None, pinned=None):
         self.log_dir = log_dir
         self.nonce = nonce
         self.interactive = interactive   # the console is this terminal, QEMU's from start to end
@@ -29,6 +29,7 @@ class Guest:
         self.timeout = timeout
         self.say = say
         self.zeroing_needed = zeroing_needed
+        self.pinned = pinned             # placement.split()'s
         self.look = look                 # command whose output answers 'host look'
         self.refused = None              # why the guest was ended by us
         self.status = None               # of the job, once PID 1 has reported it
@@ -55,7 +56,7 @@ class Guest:
                 self.selector.close()
 
     def _start(self, more):
-        vm = Process(self.command + more, self.log_dir, self.selector, self.interactive)
+        vm = Process(self.command + more, self.log_dir, self.selector, self.interactive, self.pinned)
         self.vms.append(vm)
         return vm
 

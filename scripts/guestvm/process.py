@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 
+from guestvm import placement
 from guestvm.monitor import Monitor
 
 
@@ -18,7 +19,8 @@ def die_with_parent():
 class Process:
     """Started by its constructor; its sockets are registered under (name, self)."""
 
-    def __init__(self, command, log_dir, selector, interactive):
+    def __init__(self, command, log_dir, selector, interactive, pinned=None):
+        """pinned: placement.split()'s; None: the scheduler decides."""
         self.selector = selector
         pairs = {name: socket.socketpair() for name in ("console", "report", "monitor")}
         args = list(command)
@@ -29,18 +31,25 @@ class Process:
             args += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
         args += ["-serial", "chardev:console", "-serial", "chardev:report",
                  "-mon", "chardev=monitor,mode=control"]
+        def before_qemu():
+            die_with_parent()
+            if pinned:
+                os.sched_setaffinity(0, pinned[1])
+
         with open(os.path.join(log_dir, "qemu.log"), "ab") as log:
             self.process = subprocess.Popen(
                 args, stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else log, stderr=log,
                 pass_fds=[theirs.fileno() for _, theirs in pairs.values()],
-                preexec_fn=die_with_parent, start_new_session=not interactive)
+                preexec_fn=before_qemu, start_new_session=not interactive)
         for _, theirs in pairs.values():
             theirs.close()
         self.report = pairs["report"][0]
         self.monitor = Monitor(pairs["monitor"][0])
         for name, (ours, _) in pairs.items():
             selector.register(ours, selectors.EVENT_READ, (name, self))
+        if pinned:
+            self.monitor.execute({"execute": "query-cpus-fast"}, lambda answer: placement.move(answer, pinned[0]))
 
     def drop(self, sock):
         self.selector.unregister(sock)
