@@ -31,7 +31,7 @@ extern const struct rmnic_conf_table rmnic_conf_server_table;
 /* The help of both, for a program's table. */
 #define RMNIC_CONF_PORT_METAVAR   "DEVICE[,address=A/N][,gateway=A][,mtu=N]"
 #define RMNIC_CONF_PORT_HELP                                                                   \
-	"a network port: an interface's name (af_packet), af_packet:NAME, af_xdp:NAME, a PCI " \
+	"a network port: an interface's name (packet sockets), af_packet:NAME, af_xdp:NAME, a PCI " \
 	"address (bound to vfio-pci), tap:NAME, memif:client:SOCKET or memif:server:SOCKET"
 #define RMNIC_CONF_SERVER_METAVAR "ADDRESS[:PORT][,label=TEXT][,domain=TEXT][,uuid=UUID]"
 #define RMNIC_CONF_SERVER_HELP                                                                 \

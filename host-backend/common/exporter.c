@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/timeout.h"
 #include "common/metrics.h"
 
 struct rmnic_exporter {
@@ -66,9 +67,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	if (ret && !e->failing)
 		rmnic_log_warn("%s (tried again, said once)", err.text);
 	e->failing = ret != 0;
-	sd_event_source_set_time_relative(source, e->interval_us);
-	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	return 0;
+	return rmnic_timeout_set(sd_event_source_get_event(source), &e->timer, e->interval_us, on_timer,
+				 e);
 }
 
 static int names_set(struct rmnic_exporter *e, const char *path)
@@ -95,8 +95,7 @@ struct rmnic_exporter *rmnic_exporter_open(sd_event *event, const char *path,
 	e->interval_us = interval_ms * 1000ull;
 	if (exporter_write(e, err))
 		goto fail;
-	ret = sd_event_add_time_relative(event, &e->timer, CLOCK_MONOTONIC, e->interval_us, 0,
-					 on_timer, e);
+	ret = rmnic_timeout_set(event, &e->timer, e->interval_us, on_timer, e);
 	if (ret >= 0)
 		return e;
 	rmnic_error_set(err, "metrics file %s: %s", path, strerror(-ret));

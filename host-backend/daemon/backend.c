@@ -85,6 +85,7 @@ static int workers_start(struct rmnic_backend *b, struct rmnic_error *err)
 			.max_devices = (uint32_t)b->config->max_devices,
 			.poll = (enum rmnic_poll_mode)b->config->poll,
 			.shared = shared,
+			.awake_s = b->config->awake_s,
 		};
 
 		if (b->nworkers == b->config->lcores)

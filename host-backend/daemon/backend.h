@@ -29,10 +29,19 @@ struct rmnic_server {
 	uint8_t met[16]; /* the uuid that it said it has; zeros: never met */
 };
 
-/* What may change while devices are served. */
+/* What may change while devices are served: settings of the configuration, by their names there. */
+#define RMNIC_TUNINGS(X)                                  \
+	X(replicas)    /* 0: by the number of servers */   \
+	X(repair_rate) /* pages a second, of each device */ \
+	X(scrub_rate)                                      \
+	X(drop_ms)                                         \
+	X(away_ms)                                         \
+	X(hedge_permille)
+
 struct rmnic_tuning {
-	uint32_t replicas; /* 0: by the number of servers */
-	uint32_t repair_rate, scrub_rate; /* pages a second, of each device */
+#define X(name) uint32_t name;
+	RMNIC_TUNINGS(X)
+#undef X
 };
 
 struct rmnic_backend {

@@ -2,6 +2,8 @@
 #include "daemon/config.h"
 
 #include "common/conf_net.h"
+#include "common/cpu_awake.h"
+#include "common/cpu_latency.h"
 #include "common/log.h"
 #include "daemon/spill.h"
 #include "dpdk/wait.h"
@@ -50,6 +52,12 @@ static const struct rmnic_conf_setting settings[] = {
 	  .names = poll_names,
 	  .help = "what a thread does without work: adaptive spins for a while on CPUs of its own and "
 		  "blocks on shared ones, busy always spins, block never does" },
+	{ .name = "cpu-dma-latency-us", .type = RMNIC_CONF_UINT, .offset = FIELD(cpu_latency_us),
+	  .max = RMNIC_CPU_LATENCY_ANY, .def = RMNIC_CPU_LATENCY_DEFAULT, .metavar = "N",
+	  .help = RMNIC_CPU_LATENCY_HELP },
+	{ .name = "awake-s", .type = RMNIC_CONF_UINT, .offset = FIELD(awake_s),
+	  .max = RMNIC_CPU_AWAKE_MAX_S, .def = RMNIC_CPU_AWAKE_DEFAULT, .metavar = "N",
+	  .help = RMNIC_CPU_AWAKE_HELP },
 	{ .name = "replicas", .type = RMNIC_CONF_UINT, .offset = FIELD(replicas), .min = 0,
 	  .max = RMNIC_RMP_MAX_MEMBERS, .def = "0", .metavar = "N",
 	  .help = "servers that hold each page; 0: 2 where there are two servers or more, else 1",
@@ -57,10 +65,11 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "drop-ms", .type = RMNIC_CONF_UINT, .offset = FIELD(drop_ms), .min = 1,
 	  .max = 10000, .def = "30", .metavar = "N",
 	  .help = "silence after which a server that owes an answer is done without, as long as "
-		  "another one has the page" },
+		  "another one has the page", .reload = true },
 	{ .name = "away-ms", .type = RMNIC_CONF_UINT, .offset = FIELD(away_ms), .min = 1,
 	  .max = 86400000, .def = "10000", .metavar = "N",
-	  .help = "how long such a server is waited for before its pages are copied to another one" },
+	  .help = "how long such a server is waited for before its pages are copied to another one",
+	  .reload = true },
 	{ .name = "repair-rate", .type = RMNIC_CONF_UINT, .offset = FIELD(repair_rate), .min = 1,
 	  .max = 10000000, .def = "20000", .metavar = "N",
 	  .help = "pages a second, of each device, that are copied from server to server",
@@ -71,7 +80,7 @@ static const struct rmnic_conf_setting settings[] = {
 	{ .name = "hedge-permille", .type = RMNIC_CONF_UINT, .offset = FIELD(hedge_permille),
 	  .min = 1, .max = 1000, .def = "20", .metavar = "N",
 	  .help = "page-ins of 1000 that may be asked of a second server because the first is slower "
-		  "than it is as a rule" },
+		  "than it is as a rule", .reload = true },
 	{ .name = "spill-dir", .type = RMNIC_CONF_STRING, .offset = FIELD(spill_dir),
 	  .metavar = "PATH",
 	  .help = "the last resort: a directory for files that take pages which no server can hold; "
@@ -117,8 +126,8 @@ const struct rmnic_conf_program rmnic_config_program = {
 	.name = "rmnicd",
 	.summary = "Serves the remote memory devices of the virtual machines on this host: takes their "
 		   "pages out of guest memory and keeps them on memory servers.",
-	.footer = "SIGHUP reads the file again: servers, servers_file, replicas, repair_rate, scrub_rate "
-		  "and log_level may change. A server that is not listed any more is drained first. "
+	.footer = "SIGHUP reads the file again: servers, servers_file, replicas, drop_ms, away_ms, "
+		  "repair_rate, scrub_rate, hedge_permille and log_level may change. A server that is not listed any more is drained first. "
 		  "SIGTERM lets the guests wait for the next rmnicd.\n",
 	.table = { settings, sizeof(settings) / sizeof(settings[0]), sizeof(struct rmnic_config) },
 };

@@ -20,6 +20,8 @@ struct rmnic_config {
 	uint64_t lcores;
 	const char *cpus;
 	int poll; /* enum rmnic_poll_mode */
+	uint64_t cpu_latency_us;
+	uint64_t awake_s;
 	uint64_t replicas; /* 0: by the number of servers */
 	uint64_t drop_ms, away_ms;
 	uint64_t repair_rate, scrub_rate;

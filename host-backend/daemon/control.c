@@ -73,9 +73,9 @@ static int do_config(void *arg, const json_t *request, json_t **result, struct r
 	const struct rmnic_tuning *t = &c->report.backend->tuning;
 
 	(void)request;
-	config.replicas = t->replicas;
-	config.repair_rate = t->repair_rate;
-	config.scrub_rate = t->scrub_rate;
+#define X(name) config.name = t->name;
+	RMNIC_TUNINGS(X)
+#undef X
 	return give(rmnic_conf_json(&rmnic_config_program.table, &config), result, err);
 }
 
@@ -92,6 +92,7 @@ static const struct rmnic_ctl_command commands[] = {
 	  "given" },
 	{ "repair-rate", rmnic_control_repair_rate, "pages a second copied from server to server" },
 	{ "scrub-rate", rmnic_control_scrub_rate, "pages a second whose copies are compared" },
+	{ "set", rmnic_control_set, "a setting that may change, as it is, or another value for it" },
 	{ "slab", rmnic_control_slab, "forces slabs that wait for a server" },
 	{ "device", rmnic_control_device, "recovers a device whose state is gone" },
 	{ NULL, NULL, NULL },

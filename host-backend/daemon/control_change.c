@@ -117,6 +117,65 @@ int rmnic_control_scrub_rate(void *arg, const json_t *request, json_t **result,
 	return rate(c, request, &c->report.backend->tuning.scrub_rate, result, err);
 }
 
+/* --- Other settings -------------------------------------------------------------------------------- */
+
+#define SETTABLE "drop-ms, away-ms, hedge-permille, repair-rate or scrub-rate"
+
+/* NULL: it cannot change this way. */
+static uint32_t *tuning_find(struct rmnic_tuning *t, const char *name)
+{
+	const struct {
+		const char *name;
+		uint32_t *value;
+	} all[] = {
+		{ "drop-ms", &t->drop_ms },         { "away-ms", &t->away_ms },
+		{ "repair-rate", &t->repair_rate }, { "scrub-rate", &t->scrub_rate },
+		{ "hedge-permille", &t->hedge_permille },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!strcmp(name, all[i].name))
+			return all[i].value;
+	return NULL;
+}
+
+/* Its range stands in the configuration's table. */
+static const struct rmnic_conf_setting *setting_find(const char *name)
+{
+	const struct rmnic_conf_table *t = &rmnic_config_program.table;
+	size_t i = 0;
+
+	while (strcmp(t->settings[i].name, name) != 0)
+		i++; /* each that can change is there: tuning_find() */
+	return &t->settings[i];
+}
+
+int rmnic_control_set(void *arg, const json_t *request, json_t **result, struct rmnic_error *err)
+{
+	struct rmnic_backend *b = ((struct rmnic_control *)arg)->report.backend;
+	const struct rmnic_conf_setting *setting;
+	const char *name;
+	uint32_t *value;
+	uint64_t n;
+
+	if (rmnic_ctl_string(request, "setting", &name, err))
+		return -1;
+	value = tuning_find(&b->tuning, name);
+	if (!value)
+		return rmnic_error_set(err, "'%s' is none of " SETTABLE " (replicas: rmnicctl replicas; "
+				       "others change with a restart)", name);
+	if (json_object_get(request, "value")) {
+		setting = setting_find(name);
+		if (rmnic_ctl_uint(request, "value", setting->min, setting->max, &n, err))
+			return -1;
+		*value = (uint32_t)n;
+		rmnic_log_info("%s is %u now", name, *value);
+		rmnic_backend_tune(b);
+	}
+	*result = json_pack("{s:i}", name, (int)*value);
+	return 0;
+}
+
 /* --- Recovery by hand ---------------------------------------------------------------------------- */
 
 int rmnic_control_slab(void *arg, const json_t *request, json_t **result,

@@ -23,6 +23,8 @@ int rmnic_control_server(void *arg, const json_t *request, json_t **result,
 			 struct rmnic_error *err);
 int rmnic_control_replicas(void *arg, const json_t *request, json_t **result,
 			   struct rmnic_error *err);
+int rmnic_control_set(void *arg, const json_t *request, json_t **result,
+		      struct rmnic_error *err);
 int rmnic_control_repair_rate(void *arg, const json_t *request, json_t **result,
 			      struct rmnic_error *err);
 int rmnic_control_scrub_rate(void *arg, const json_t *request, json_t **result,

@@ -119,6 +119,10 @@ struct rmnic_vdev_names {
 	int pid; /* of the front end; -1: unknown */
 };
 
+/* Members that its slabs are to have: its own, else as all devices. */
+uint32_t rmnic_vdev_replicas(const struct rmnic_vdev *v);
+/* Its own, kept in its state block (STATE-31); 0: as all devices. */
+void rmnic_vdev_replicas_set(struct rmnic_vdev *v, uint32_t replicas);
 void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out);
 void rmnic_vdev_pid_set(struct rmnic_vdev *v, int pid);
 /* Asks the worker and waits for it (bounded: it copies). All but progress. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/timeout.h"
 #include "daemon/device_internal.h"
 
 #define PAUSE_US UINT64_C(1000000)
@@ -190,13 +191,7 @@ void rmnic_vdev_events_came(struct rmnic_vdev *v)
 	sd_event_now(event, CLOCK_MONOTONIC, &now);
 	at = v->events_said + PAUSE_US;
 	if (v->events_said && at > now) {
-		if (!v->events_timer)
-			sd_event_add_time(event, &v->events_timer, CLOCK_MONOTONIC, at, 1000, on_time,
-					  v);
-		else
-			sd_event_source_set_time(v->events_timer, at);
-		v->events_due =
-			sd_event_source_set_enabled(v->events_timer, SD_EVENT_ONESHOT) >= 0;
+		v->events_due = rmnic_timeout_set(event, &v->events_timer, at - now, on_time, v) >= 0;
 		if (v->events_due)
 			return;
 	}

@@ -128,7 +128,7 @@ struct rmnic_vdev {
 	const struct rmnic_vdev_ops *ops;
 	void *arg;
 	int pid;
-	uint32_t replicas; /* by a command; 0: as all devices */
+	uint32_t replicas; /* by a command (STATE-31); 0: as all devices */
 	bool busy;        /* a request of the owner's is under way */
 	bool opened;      /* on the worker: needs a CLOSE */
 	bool detached;    /* no guest memory is mapped, and none will be */
@@ -206,6 +206,10 @@ bool rmnic_vdev_poll(struct rmnic_vdev *v);
 bool rmnic_vdev_poll_in(struct rmnic_vdev *v);
 /* After RX was drained (RMP-29). */
 bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now);
+/* Servers owe it answers. */
+bool rmnic_vdev_owed(const struct rmnic_vdev *v);
+/* Sends something to one of its servers, for the sake of its way; turn: counts up. */
+void rmnic_vdev_touch(struct rmnic_vdev *v, uint32_t turn);
 /* NEED_WAKEUP, and a last look. False: there is work. */
 bool rmnic_vdev_sleep(struct rmnic_vdev *v, bool brief);
 void rmnic_vdev_wake(struct rmnic_vdev *v);

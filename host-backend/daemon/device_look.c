@@ -12,6 +12,17 @@ static void clean(char *to, const char *from, size_t len)
 	*to = '\0';
 }
 
+uint32_t rmnic_vdev_replicas(const struct rmnic_vdev *v)
+{
+	return v->replicas ? v->replicas : rmnic_backend_replicas(v->backend);
+}
+
+void rmnic_vdev_replicas_set(struct rmnic_vdev *v, uint32_t replicas)
+{
+	v->replicas = replicas;
+	rmnic_state_replicas_set(&v->block, replicas);
+}
+
 void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -24,7 +35,7 @@ void rmnic_vdev_names(const struct rmnic_vdev *v, struct rmnic_vdev_names *out)
 	out->max_qpairs = rmnic_le16_get(v->conf.max_qpairs);
 	out->worker = rmnic_worker_index(v->worker);
 	out->lcore = rmnic_worker_lcore(v->worker);
-	out->replicas = v->replicas ? v->replicas : rmnic_backend_replicas(v->backend);
+	out->replicas = rmnic_vdev_replicas(v);
 	out->pid = v->pid;
 }
 

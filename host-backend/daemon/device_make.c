@@ -74,10 +74,10 @@ static const char *make_store(struct rmnic_vdev *v, uint32_t rx_frames)
 		.state = v->state.map,
 		.state_size = v->state.size,
 		.max_peers = RMNIC_MAX_SERVERS,
-		.replicas = rmnic_backend_replicas(b),
-		.drop_ns = b->config->drop_ms * MS,
-		.away_ns = b->config->away_ms * MS,
-		.hedge_permille = (uint32_t)b->config->hedge_permille,
+		.replicas = rmnic_vdev_replicas(v),
+		.drop_ns = b->tuning.drop_ms * MS,
+		.away_ns = b->tuning.away_ms * MS,
+		.hedge_permille = b->tuning.hedge_permille,
 		.repair_rate = b->tuning.repair_rate,
 		.scrub_rate = b->tuning.scrub_rate,
 		.max_ops = MAX_OPS,
@@ -154,7 +154,8 @@ static bool open_spill(struct rmnic_vdev *v, struct rmnic_error *err)
 				"start it with the one that the last backend had");
 		return false;
 	}
-	v->spill = rmnic_spill_open(pool, &v->block, &lost, err);
+	v->spill = rmnic_spill_open(pool, &v->block,
+				    v->recover || rmnic_le32_get(v->block.hdr->recovering), &lost, err);
 	if (v->spill && lost)
 		rmnic_log_error("%s: its spill file is not in %s: the pages in it are lost", v->label,
 				pool->dir);
@@ -179,6 +180,7 @@ static uint16_t make(struct rmnic_vdev *v, struct rmnic_error *err)
 		rmnic_error_set(err, "%s", why);
 		return RMNIC_USER_S_BAD_STATE;
 	}
+	v->replicas = rmnic_state_replicas(&v->block);
 	/* One that is being recovered has slabs on servers, though its block says nothing of them. */
 	v->recover = no_slabs(v) && rmnic_backend_recovering(v->backend, v->conf.uuid);
 	v->fresh = no_slabs(v) && !v->recover && !rmnic_le32_get(v->block.hdr->recovering);

@@ -106,6 +106,17 @@ bool rmnic_vdev_timers(struct rmnic_vdev *v, uint64_t now)
 	return rmnic_rmp_client_deadline(v->client) <= now && rmnic_rmp_client_poll(v->client);
 }
 
+bool rmnic_vdev_owed(const struct rmnic_vdev *v)
+{
+	return v->serving && rmnic_rmp_client_owed(v->client);
+}
+
+void rmnic_vdev_touch(struct rmnic_vdev *v, uint32_t turn)
+{
+	if (v->serving && v->npeers)
+		rmnic_rmp_client_touch(v->client, turn % v->npeers);
+}
+
 bool rmnic_vdev_sleep(struct rmnic_vdev *v, bool brief)
 {
 	v->brief = brief;

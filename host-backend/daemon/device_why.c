@@ -78,6 +78,6 @@ const char *rmnic_vdev_missing(const struct rmnic_vdev *v, char *buf, size_t len
 		snprintf(buf, len, "no memory server is configured (--server, or rmnicctl server add)");
 	else
 		snprintf(buf, len, "%u replicas need more servers than there are",
-			 rmnic_backend_replicas(v->backend));
+			 rmnic_vdev_replicas(v));
 	return buf;
 }

@@ -62,7 +62,7 @@ static void host_irq(void *host, uint16_t vector)
 static uint64_t host_now(void *host)
 {
 	(void)host;
-	return rmnic_udp_now();
+	return rmnic_udp_round_now();
 }
 
 /*
@@ -118,7 +118,7 @@ const struct rmnic_host_ops rmnic_vdev_host_ops = {
 static uint64_t env_now(void *arg)
 {
 	(void)arg;
-	return rmnic_udp_now();
+	return rmnic_udp_round_now();
 }
 
 /* Drawn for request ids, cookies and placement: a call of the kernel's for each is cheap enough. */

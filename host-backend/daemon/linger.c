@@ -6,6 +6,7 @@
  * slot, whose UDP ports it speaks from.
  */
 #include "common/log.h"
+#include "common/timeout.h"
 #include "daemon/backend.h"
 #include "daemon/device_internal.h"
 
@@ -56,9 +57,14 @@ static bool over(const struct rmnic_vdev *v)
 	       rmnic_udp_now() >= v->ended_at + LINGER_NS;
 }
 
+static bool timer_start(struct rmnic_backend *b);
+
 static int on_time(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct rmnic_backend *b = arg;
+
+	(void)source;
+	(void)usec;
 
 	for (unsigned int i = 0; i < RMNIC_MAX_DEVICES; i++) {
 		struct rmnic_vdev *v = b->lingering[i];
@@ -69,23 +75,14 @@ static int on_time(sd_event_source *source, uint64_t usec, void *arg)
 		if (over(v))
 			end(v);
 	}
-	if (b->nlingering) {
-		sd_event_source_set_time(source, usec + ASK_US);
-		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	}
+	if (b->nlingering && !timer_start(b)) /* they go when their places are wanted */
+		rmnic_log_warn("no timer: servers that come back are not told of devices that are gone");
 	return 0;
 }
 
 static bool timer_start(struct rmnic_backend *b)
 {
-	uint64_t now = 0;
-
-	sd_event_now(b->event, CLOCK_MONOTONIC, &now);
-	if (!b->linger_timer)
-		return sd_event_add_time(b->event, &b->linger_timer, CLOCK_MONOTONIC, now + ASK_US,
-					 ASK_US / 10, on_time, b) >= 0;
-	sd_event_source_set_time(b->linger_timer, now + ASK_US);
-	return sd_event_source_set_enabled(b->linger_timer, SD_EVENT_ONESHOT) >= 0;
+	return rmnic_timeout_set(b->event, &b->linger_timer, ASK_US, on_time, b) >= 0;
 }
 
 bool rmnic_vdev_linger(struct rmnic_vdev *v)

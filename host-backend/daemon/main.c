@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cpu_latency.h"
 #include "common/daemon.h"
 #include "common/log.h"
 #include "daemon/backend.h"
@@ -96,6 +97,8 @@ static int open_all(struct program *p, struct rmnic_error *err)
 	if (!rmnic_guard_install())
 		return rmnic_error_set(err, "SIGBUS cannot be handled: %m");
 	rmnic_daemon_lock_memory(p->daemon);
+	if (rmnic_cpu_latency_ask(p->config.cpu_latency_us, err))
+		return -1;
 	p->control = rmnic_control_open(&p->backend, p->frontends, p->daemon, control, err);
 	if (!p->control)
 		return -1;

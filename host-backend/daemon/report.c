@@ -170,10 +170,10 @@ static json_t *lcore(struct rmnic_report *r, unsigned int i)
 	busy = spent && slept < spent ? 100.0 * (double)(spent - slept) / (double)spent : 0.0;
 	r->asked_ns[i] = now;
 	r->slept_ns[i] = s.slept_ns;
-	return json_pack("{s:i, s:i, s:f, s:i, s:I, s:I}", "lcore",
+	return json_pack("{s:i, s:i, s:f, s:i, s:b, s:I, s:I}", "lcore",
 			 (int)rmnic_worker_lcore(r->backend->workers[i]), "cpu",
 			 rte_lcore_to_cpu_id((int)rmnic_worker_lcore(r->backend->workers[i])),
-			 "busy_percent", busy, "devices", (int)s.devices, "rounds",
+			 "busy_percent", busy, "devices", (int)s.devices, "awake", s.awake, "rounds",
 			 (json_int_t)s.rounds, "sleeps", (json_int_t)s.sleeps);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/conf_net.h"
 #include "common/log.h"
+#include "common/timeout.h"
 #include "daemon/backend.h"
 #include "daemon/device_internal.h"
 
@@ -119,30 +120,23 @@ static bool look_at(struct rmnic_backend *b)
 	return more;
 }
 
+static void look_soon(struct rmnic_backend *b);
+
 static int on_look(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct rmnic_backend *b = arg;
 
-	if (look_at(b)) {
-		sd_event_source_set_time(source, usec + LOOK_US);
-		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	}
+	(void)source;
+	(void)usec;
+	if (look_at(b))
+		look_soon(b);
 	return 0;
 }
 
 static void look_soon(struct rmnic_backend *b)
 {
-	uint64_t now = 0;
-
-	sd_event_now(b->event, CLOCK_MONOTONIC, &now);
-	if (!b->drain_timer &&
-	    sd_event_add_time(b->event, &b->drain_timer, CLOCK_MONOTONIC, now, LOOK_US / 4, on_look,
-			      b) < 0) {
+	if (rmnic_timeout_set(b->event, &b->drain_timer, LOOK_US, on_look, b) < 0)
 		rmnic_log_warn("no timer: nothing will say when a drained server is empty");
-		return;
-	}
-	sd_event_source_set_time(b->drain_timer, now + LOOK_US);
-	sd_event_source_set_enabled(b->drain_timer, SD_EVENT_ONESHOT);
 }
 
 static void set_peer(struct rmnic_vdev *v, void *arg)

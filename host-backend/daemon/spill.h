@@ -67,11 +67,12 @@ struct rmnic_spill;
 
 /*
  * Control thread. The file of the device whose state this is: the one its rows mean (spill_id), or
- * else a new one. *lost: the rows mean another one, which is not there. NULL: err.
+ * else a new one. recover (STATE-30): there are no rows, and what an earlier backend left is the
+ * one. *lost: the rows mean another one, which is not there. NULL: err.
  */
 struct rmnic_spill *rmnic_spill_open(struct rmnic_spill_pool *p,
-				     const struct rmnic_state_block *state, bool *lost,
-				     struct rmnic_error *err);
+				     const struct rmnic_state_block *state, bool recover,
+				     bool *lost, struct rmnic_error *err);
 /* Nothing is under way. remove: the device is gone for good. NULL is fine. */
 void rmnic_spill_close(struct rmnic_spill *s, bool remove);
 

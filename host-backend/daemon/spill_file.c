@@ -81,20 +81,37 @@ static int open_file(struct rmnic_spill *s, int flags, struct rmnic_error *err)
 	return lock(s, err);
 }
 
+/* A file with this head is what an earlier backend left of the device. 0, or -1 with err. */
+static int check_places(const struct rmnic_spill *s, const struct rmnic_spill_head *head,
+			struct rmnic_error *err)
+{
+	if (rmnic_le64_get(head->places) == s->places)
+		return 0;
+	return rmnic_error_set(err, "spill_dir %s: %s is of a device of %llu pages, and this one has "
+			       "%llu: give QEMU the size that the device had, or remove the file and "
+			       "do without what is in it", s->pool->dir, s->name,
+			       (unsigned long long)rmnic_le64_get(head->places),
+			       (unsigned long long)s->places);
+}
+
 /* Whether the file that is there, if any, is the one that the state means. It is open then. */
-static int find_file(struct rmnic_spill *s, const uint8_t *uuid, uint64_t id, bool *found,
-		     struct rmnic_error *err)
+static int find_file(struct rmnic_spill *s, const uint8_t *uuid, uint64_t id, bool recover,
+		     bool *found, struct rmnic_error *err)
 {
 	struct rmnic_spill_head head;
+	bool right;
 
 	*found = false;
 	if (faccessat(s->pool->fd, s->name, F_OK, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (open_file(s, 0, err))
 		return -1;
-	if (id && rmnic_spill_head_read(s->fd, &head) && rmnic_le64_get(head.id) == id &&
-	    rmnic_le64_get(head.places) == s->places && !memcmp(head.uuid, uuid, 16)) {
-		s->id = id;
+	right = (id || recover) && rmnic_spill_head_read(s->fd, &head) &&
+		!memcmp(head.uuid, uuid, 16) && (!id || rmnic_le64_get(head.id) == id);
+	if (right && recover && check_places(s, &head, err))
+		return -1;
+	if (right && rmnic_le64_get(head.places) == s->places) {
+		s->id = rmnic_le64_get(head.id);
 		*found = true;
 		return 0;
 	}
@@ -122,6 +139,21 @@ static void punch(struct rmnic_spill *s, uint64_t first, uint64_t end)
 			       strerror(errno));
 }
 
+/* The slab's place is held; what is between it and the one before, which ended at *first, is not. */
+static void hold(struct rmnic_spill *s, uint64_t *first, uint64_t slab, uint64_t pages)
+{
+	punch(s, *first, slab * pages);
+	*first = (slab + 1) * pages;
+	s->held += pages;
+}
+
+/* After the last of them. */
+static void hold_end(struct rmnic_spill *s, uint64_t first, const struct rmnic_state_block *state)
+{
+	punch(s, first, state->nslabs * state->slab_pages);
+	atomic_fetch_add(&s->pool->held, s->held);
+}
+
 /* What the rows have room for in the file, and nothing else, is held. */
 static void count_held(struct rmnic_spill *s, const struct rmnic_state_block *state)
 {
@@ -131,16 +163,38 @@ static void count_held(struct rmnic_spill *s, const struct rmnic_state_block *st
 	for (uint64_t i = 0; i < state->nslabs; i++) {
 		if (!rmnic_state_view_get(state, i, &view) || !view.spill)
 			continue;
-		punch(s, first, i * pages);
-		first = (i + 1) * pages;
-		s->held += pages;
+		hold(s, &first, i, pages);
 	}
-	punch(s, first, state->nslabs * pages);
-	atomic_fetch_add(&s->pool->held, s->held);
+	hold_end(s, first, state);
 }
 
-static int open_all(struct rmnic_spill *s, const struct rmnic_state_block *state, bool *lost,
-		    struct rmnic_error *err)
+/* Slabs with anything in their places, rows or not: all of that is held, and looked at. */
+static int count_kept(struct rmnic_spill *s, const struct rmnic_state_block *state,
+		      struct rmnic_error *err)
+{
+	uint64_t pages = state->slab_pages, first = 0;
+	bool holes = false; /* from here on there is nothing else */
+
+	s->kept = calloc(state->nslabs, sizeof(*s->kept));
+	if (!s->kept)
+		return rmnic_error_set(err, "no memory for what is in the spill file");
+	for (uint64_t i = 0; i < state->nslabs; i++) {
+		off_t data = holes ? -1 : lseek(s->fd, (off_t)rmnic_spill_offset(i * pages), SEEK_DATA);
+
+		if (data < 0 && !holes && errno != ENXIO)
+			return rmnic_error_set(err, "spill_dir %s: %s cannot be looked through: %s",
+					       s->pool->dir, s->name, strerror(errno));
+		holes |= data < 0;
+		s->kept[i] = !holes && data < (off_t)rmnic_spill_offset((i + 1) * pages);
+		if (s->kept[i])
+			hold(s, &first, i, pages);
+	}
+	hold_end(s, first, state);
+	return 0;
+}
+
+static int open_all(struct rmnic_spill *s, const struct rmnic_state_block *state, bool recover,
+		    bool *lost, struct rmnic_error *err)
 {
 	const uint8_t *uuid = state->hdr->uuid;
 	uint64_t id = rmnic_le64_get(state->hdr->spill_id);
@@ -148,17 +202,20 @@ static int open_all(struct rmnic_spill *s, const struct rmnic_state_block *state
 	bool found;
 
 	snprintf(s->name, sizeof(s->name), "%s.spill", rmnic_uuid_format(uuid, text));
-	if (rmnic_spill_io_open(s, err) || find_file(s, uuid, id, &found, err))
+	if (rmnic_spill_io_open(s, err) || find_file(s, uuid, id, recover, &found, err))
 		return -1;
 	*lost = id && !found;
-	if (found)
-		count_held(s, state);
-	return found ? 0 : make_file(s, uuid, err);
+	if (!found)
+		return make_file(s, uuid, err);
+	if (recover)
+		return count_kept(s, state, err);
+	count_held(s, state);
+	return 0;
 }
 
 struct rmnic_spill *rmnic_spill_open(struct rmnic_spill_pool *p,
-				     const struct rmnic_state_block *state, bool *lost,
-				     struct rmnic_error *err)
+				     const struct rmnic_state_block *state, bool recover,
+				     bool *lost, struct rmnic_error *err)
 {
 	struct rmnic_spill *s = calloc(1, sizeof(*s));
 
@@ -169,7 +226,8 @@ struct rmnic_spill *rmnic_spill_open(struct rmnic_spill_pool *p,
 	s->pool = p;
 	s->fd = s->event = -1;
 	s->places = state->nslabs * state->slab_pages;
-	if (!open_all(s, state, lost, err))
+	s->slab_pages = state->slab_pages;
+	if (!open_all(s, state, recover, lost, err))
 		return s;
 	rmnic_spill_close(s, false);
 	return NULL;
@@ -186,5 +244,6 @@ void rmnic_spill_close(struct rmnic_spill *s, bool remove)
 	if (s->fd >= 0)
 		close(s->fd);
 	atomic_fetch_sub(&s->pool->held, s->held);
+	free(s->kept);
 	free(s);
 }

@@ -64,6 +64,8 @@ struct rmnic_spill {
 	uint64_t id;
 	uint64_t places;
 	uint64_t held; /* of the pool's */
+	uint64_t slab_pages;
+	bool *kept;    /* recovery: a slab's places may have something; NULL: none has */
 	/* The worker's. */
 	struct io_uring ring;
 	uint32_t unsent;   /* entries of the ring that the kernel was not told of */

@@ -155,6 +155,14 @@ static enum rmnic_spill_hold file_hold(void *arg, uint64_t first, uint64_t n)
 	return range == RMNIC_SPILL_RANGE_OK ? RMNIC_SPILL_HELD : RMNIC_SPILL_NONE;
 }
 
+static bool file_kept(void *arg, uint64_t first, uint64_t n)
+{
+	const struct rmnic_spill *s = to_spill(arg);
+
+	(void)n; /* a slab's */
+	return s->kept && s->kept[first / s->slab_pages];
+}
+
 /* If the kernel cannot be asked now, the room stays the file's: it is given back when it is closed. */
 static void file_release(void *arg, uint64_t first, uint64_t n)
 {
@@ -195,6 +203,7 @@ const struct rmnic_spill_ops rmnic_spill_file_ops = {
 	.id = file_id,
 	.room = file_room,
 	.hold = file_hold,
+	.kept = file_kept,
 	.release = file_release,
 	.submit = file_submit,
 	.poll = file_poll,

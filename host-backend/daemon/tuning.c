@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What may change while devices are served: replicas, and how much work in the background may cost. */
+/*
+ * What may change while devices are served: replicas, how much work in the background may cost, and
+ * how long a silent server is waited for.
+ */
 #include "daemon/backend.h"
 #include "daemon/device_internal.h"
 
 #include "common/log.h"
 
 #define AUTO_REPLICAS 2u
+#define MS UINT64_C(1000000)
 
 void rmnic_tuning_read(const struct rmnic_config *config, struct rmnic_tuning *out)
 {
-	out->replicas = (uint32_t)config->replicas;
-	out->repair_rate = (uint32_t)config->repair_rate;
-	out->scrub_rate = (uint32_t)config->scrub_rate;
+#define X(name) out->name = (uint32_t)config->name;
+	RMNIC_TUNINGS(X)
+#undef X
 }
 
 uint32_t rmnic_backend_replicas(const struct rmnic_backend *b)
@@ -24,9 +28,11 @@ uint32_t rmnic_backend_replicas(const struct rmnic_backend *b)
 static void tune(struct rmnic_vdev *v, void *arg)
 {
 	const struct rmnic_backend *b = arg;
+	const struct rmnic_tuning *t = &b->tuning;
 
-	rmnic_store_remote_replicas(v->store, v->replicas ? v->replicas : rmnic_backend_replicas(b));
-	rmnic_store_remote_rates(v->store, b->tuning.repair_rate, b->tuning.scrub_rate);
+	rmnic_store_remote_replicas(v->store, rmnic_vdev_replicas(v));
+	rmnic_store_remote_rates(v->store, t->repair_rate, t->scrub_rate);
+	rmnic_store_remote_patience(v->store, t->drop_ms * MS, t->away_ms * MS, t->hedge_permille);
 }
 
 void rmnic_backend_tune(struct rmnic_backend *b)
@@ -40,12 +46,11 @@ static void take(struct rmnic_backend *b, const struct rmnic_config *config)
 	struct rmnic_tuning fresh, *old = &b->configured, *t = &b->tuning;
 
 	rmnic_tuning_read(config, &fresh);
-	if (fresh.replicas != old->replicas)
-		t->replicas = fresh.replicas;
-	if (fresh.repair_rate != old->repair_rate)
-		t->repair_rate = fresh.repair_rate;
-	if (fresh.scrub_rate != old->scrub_rate)
-		t->scrub_rate = fresh.scrub_rate;
+#define X(name)                       \
+	if (fresh.name != old->name)  \
+		t->name = fresh.name;
+	RMNIC_TUNINGS(X)
+#undef X
 	*old = fresh;
 }
 
@@ -80,7 +85,7 @@ int rmnic_backend_replicas_set(struct rmnic_backend *b, const uint8_t *uuid, uin
 				       "some first (rmnicctl server add)", replicas,
 				       staying == 1 ? "is" : "are", staying);
 	if (v)
-		v->replicas = replicas;
+		rmnic_vdev_replicas_set(v, replicas);
 	else
 		b->tuning.replicas = replicas;
 	rmnic_log_info("%s: replicas %u", v ? v->label : "all devices",

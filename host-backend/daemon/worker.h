@@ -28,12 +28,14 @@ struct rmnic_worker_config {
 	uint32_t max_devices;
 	enum rmnic_poll_mode poll;
 	bool shared; /* CPUs are: rmnic_wait_create() */
+	uint64_t awake_s; /* rmnic_cpu_awake_init() */
 };
 
 struct rmnic_worker_stats {
 	uint64_t rounds, busy_rounds;
 	uint64_t slept_ns, sleeps;
 	uint32_t devices;
+	bool awake; /* CPUs are kept from sleeping */
 	struct rmnic_udp_counters udp;
 };
 

@@ -13,7 +13,7 @@
 #include <linux/if_packet.h>
 
 #define FORMS \
-	"expected an interface (eth0), af_packet:INTERFACE, af_xdp:INTERFACE, tap:NAME, " \
+	"expected an interface (eth0), packet:INTERFACE, af_packet:INTERFACE, af_xdp:INTERFACE, tap:NAME, " \
 	"memif:client:SOCKET, memif:server:SOCKET or a PCI address (0000:01:00.0)"
 
 /* What the kernel puts in front of a received frame: its header, and alignment. */
@@ -21,13 +21,14 @@
 #define RING_FRAMES_MAX 1024
 #define RING_FRAMES_MIN 64
 
-const char *const rmnic_driver_names[] = { "net_af_packet", "net_af_xdp", "net_tap", "net_memif",
+const char *const rmnic_driver_names[] = { "packet", "net_af_packet", "net_af_xdp", "net_tap", "net_memif",
 					   "pci" };
 
 static const struct prefix {
 	const char *text;
 	enum rmnic_driver driver;
 } prefixes[] = {
+	{ "packet:", RMNIC_DRIVER_PACKET },
 	{ "af_packet:", RMNIC_DRIVER_AF_PACKET },
 	{ "af_xdp:", RMNIC_DRIVER_AF_XDP },
 	{ "tap:", RMNIC_DRIVER_TAP },
@@ -87,7 +88,7 @@ int rmnic_device_parse(const char *text, struct rmnic_device *out, struct rmnic_
 {
 	const char *name = text;
 
-	*out = (struct rmnic_device){ .driver = RMNIC_DRIVER_AF_PACKET };
+	*out = (struct rmnic_device){ .driver = RMNIC_DRIVER_PACKET };
 	if (!text[0] || strlen(text) >= sizeof(out->name))
 		return rmnic_error_set(err, "port '%.80s': " FORMS, text);
 	snprintf(out->name, sizeof(out->name), "%s", text);
@@ -185,6 +186,7 @@ const char *rmnic_device_arguments(const struct rmnic_device *device, uint16_t q
 		snprintf(buf, len, "role=%s,socket=%s,socket-abstract=no,bsize=5120",
 			 device->memif_server ? "server" : "client", device->argument);
 		break;
+	case RMNIC_DRIVER_PACKET:
 	case RMNIC_DRIVER_PCI:
 		break;
 	}

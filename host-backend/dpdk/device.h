@@ -12,6 +12,7 @@
 #include "common/error.h"
 
 enum rmnic_driver {
+	RMNIC_DRIVER_PACKET, /* our own (packet.h); the others are DPDK's */
 	RMNIC_DRIVER_AF_PACKET,
 	RMNIC_DRIVER_AF_XDP,
 	RMNIC_DRIVER_TAP,
@@ -32,7 +33,7 @@ extern const char *const rmnic_driver_names[];
 /* 0, or -1 with err: what DEVICE may look like. */
 int rmnic_device_parse(const char *text, struct rmnic_device *out, struct rmnic_error *err);
 
-/* The rings of an af_packet queue, chosen from what a frame needs and what may be locked. */
+/* The rings of a packet socket, ours or net_af_packet's, chosen from what a frame needs and what may be locked. */
 struct rmnic_rings {
 	uint32_t frame, block, count;
 };

@@ -94,7 +94,10 @@ struct rmnic_route_answer rmnic_neighbour_lookup(struct rmnic_neighbours *n, uin
 		return answer;
 	/* Asked at its old address at first, as the kernel does; then whoever has it now. */
 	answer.to = age < RMNIC_NEIGHBOUR_DEAD_NS / 2 ? answer.mac : 0;
-	if (age >= RMNIC_NEIGHBOUR_DEAD_NS)
+	/* Who was not heard of because it was not asked is not gone: after a silence the first
+	 * datagram need not wait for the answer. */
+	if (age >= RMNIC_NEIGHBOUR_DEAD_NS &&
+	    atomic_load_explicit(&e->questions, memory_order_relaxed) >= QUICK_QUESTIONS)
 		answer.mac = 0;
 	answer.ask = may_ask(e, now);
 	if (answer.ask && !answer.mac)

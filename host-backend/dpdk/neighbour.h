@@ -16,7 +16,7 @@
 #define RMNIC_NEIGHBOURS 256u /* a power of two */
 
 #define RMNIC_NEIGHBOUR_FRESH_NS 20000000000ull /* after that it is asked again, still used */
-#define RMNIC_NEIGHBOUR_DEAD_NS  60000000000ull /* after that it is not used any more */
+#define RMNIC_NEIGHBOUR_DEAD_NS  60000000000ull /* after that, and questions in vain, not used any more */
 #define RMNIC_NEIGHBOUR_ASK_NS   100000000ull   /* between two questions, at first */
 #define RMNIC_NEIGHBOUR_SLOW_NS  1000000000ull  /* ... and when nobody answers */
 

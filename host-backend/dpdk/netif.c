@@ -65,8 +65,10 @@ int rmnic_netif_read(const char *name, struct rmnic_netif *out, struct rmnic_err
 		out->mtu = (uint32_t)r.ifr_mtu;
 	if (ask(fd, name, SIOCGIFFLAGS, &r) == 0)
 		out->up = (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING);
-	if (ask(fd, name, SIOCGIFHWADDR, &r) == 0)
+	if (ask(fd, name, SIOCGIFHWADDR, &r) == 0) {
 		out->ethernet = r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+		memcpy(out->mac, r.ifr_hwaddr.sa_data, sizeof(out->mac));
+	}
 	close(fd);
 	out->has_ip = address_find(name, 0, &out->ip, &out->prefix);
 	return 0;
@@ -84,19 +86,36 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-unsigned int rmnic_sockets_find(int domain, int *fds, unsigned int max)
+static bool is_socket_of(int fd, int domain)
+{
+	int is = 0;
+	socklen_t len = sizeof(is);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &is, &len) == 0 && is == domain;
+}
+
+static bool is_tap(int dir, const char *name)
+{
+	static const char tun[] = "/dev/net/tun";
+	char path[sizeof(tun)];
+
+	return readlinkat(dir, name, path, sizeof(path)) == sizeof(tun) - 1 &&
+	       !memcmp(path, tun, sizeof(tun) - 1);
+}
+
+unsigned int rmnic_packet_fds_find(int domain, int *fds, unsigned int max)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 	unsigned int n = 0;
 
 	while (dir && n < max && (entry = readdir(dir))) {
-		int fd = (int)strtol(entry->d_name, NULL, 10), is = 0;
-		socklen_t len = sizeof(is);
+		int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		if (entry->d_name[0] == '.' || fd == dirfd(dir))
 			continue;
-		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &is, &len) == 0 && is == domain)
+		if (domain == RMNIC_DOMAIN_TAP ? is_tap(dirfd(dir), entry->d_name) :
+						 is_socket_of(fd, domain))
 			fds[n++] = fd;
 	}
 	if (dir)

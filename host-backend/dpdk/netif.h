@@ -16,6 +16,7 @@ struct rmnic_netif {
 	uint32_t mtu;
 	bool up;         /* administratively, and with a carrier */
 	bool ethernet;
+	uint8_t mac[6];
 	bool has_ip;     /* an IPv4 address; the first one: */
 	uint32_t ip;     /* host order */
 	uint8_t prefix;
@@ -26,8 +27,13 @@ int rmnic_netif_read(const char *name, struct rmnic_netif *out, struct rmnic_err
 /* Whether the kernel has this address on it; prefix is set when it has. */
 bool rmnic_netif_has(const char *name, uint32_t ip, uint8_t *prefix);
 
-/* Sockets of one domain among this process's descriptors, up to max, in order; their number. */
-unsigned int rmnic_sockets_find(int domain, int *fds, unsigned int max);
+#define RMNIC_DOMAIN_TAP (-2) /* no socket, a queue of a tap interface */
+
+/*
+ * Sockets of one domain, or queues of taps, among this process's descriptors, up to max, in order; their
+ * number.
+ */
+unsigned int rmnic_packet_fds_find(int domain, int *fds, unsigned int max);
 
 struct rmnic_link_watch;
 

@@ -63,6 +63,10 @@ static bool question_send(struct state *s, struct slot *slot)
 		return false;
 	f = (struct pingpong_frame *)rte_pktmbuf_append(
 		m, (uint16_t)(sizeof(struct rmnic_udp_headers) + client->request));
+	if (!f) {
+		rte_pktmbuf_free(m);
+		return false;
+	}
 	*f = s->frame;
 	memset(f + 1, 0, client->request - RMNIC_PINGPONG_MIN);
 	slot->id = ++s->next_id * RMNIC_PINGPONG_MAX_DEPTH + (uint64_t)(slot - s->slot);
@@ -131,15 +135,20 @@ static int server_find(struct state *s, struct rmnic_error *err)
 				       client->server & 255,
 				       s->port ? "nobody on the link has this address"
 					       : "no port leads there");
+	/* An answer may take several frames, a question is one. */
+	if (client->request + 28u > s->port->port->mtu)
+		return rmnic_error_set(err, "a request of %u bytes does not fit in a frame: the "
+					    "port's MTU is %u",
+				       client->request, s->port->port->mtu);
 	frame_prepare(s, answer.mac);
 	return 0;
 }
 
 static int config_check(const struct rmnic_pingpong_client *client, struct rmnic_error *err)
 {
-	if (client->request < RMNIC_PINGPONG_MIN || client->request > 1400)
-		return rmnic_error_set(err, "a request of %u bytes is out of range (%d-1400)",
-				       client->request, RMNIC_PINGPONG_MIN);
+	if (client->request < RMNIC_PINGPONG_MIN || client->request > RMNIC_PINGPONG_MAX_REPLY)
+		return rmnic_error_set(err, "a request of %u bytes is out of range (%d-%d)",
+				       client->request, RMNIC_PINGPONG_MIN, RMNIC_PINGPONG_MAX_REPLY);
 	if (client->reply < RMNIC_PINGPONG_MIN || client->reply > RMNIC_PINGPONG_MAX_REPLY)
 		return rmnic_error_set(err, "a reply of %u bytes is out of range (%d-%d)",
 				       client->reply, RMNIC_PINGPONG_MIN, RMNIC_PINGPONG_MAX_REPLY);

@@ -38,7 +38,7 @@ static inline unsigned int pingpong_receive(struct rmnic_udp *udp, struct rmnic_
 
 	if (p->port->gated && !rmnic_udp_readable(udp, p->port))
 		return 0;
-	n = rte_eth_rx_burst(p->port->id, udp->queue, frames, RMNIC_UDP_BURST);
+	n = rmnic_port_rx(p->port, udp->queue, frames, RMNIC_UDP_BURST);
 	for (uint16_t i = 0; i < n; i++) {
 		const struct pingpong_frame *f =
 			rte_pktmbuf_mtod(frames[i], const struct pingpong_frame *);

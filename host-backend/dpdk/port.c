@@ -92,7 +92,7 @@ static int addresses_set(struct rmnic_port *port, const struct rmnic_port_config
 		       rmnic_netif_has(port->device.argument, port->ip, &prefix);
 	if (netif->has_ip && port->device.driver == RMNIC_DRIVER_AF_XDP)
 		return rmnic_error_set(err, "port %s: af_xdp takes every frame from the kernel, which "
-					    "has the address %u.%u.%u.%u there: use af_packet, or take "
+					    "has the address %u.%u.%u.%u there: use packet, or take "
 					    "the address away (ip address flush dev %s)",
 				       port->device.name, netif->ip >> 24, netif->ip >> 16 & 255,
 				       netif->ip >> 8 & 255, netif->ip & 255, port->device.argument);
@@ -179,6 +179,7 @@ struct rmnic_port *rmnic_port_open(const struct rmnic_port_config *config,
 		goto failed;
 	}
 	port->ifindex = netif.index;
+	memcpy(port->mac.addr_bytes, netif.mac, sizeof(netif.mac));
 	if (addresses_set(port, config, &netif, err) || mtu_set(port, config, &netif, err) ||
 	    rmnic_port_device_open(port, err) || interface_watch(port, config, &netif, err))
 		goto failed;
@@ -205,8 +206,6 @@ void rmnic_port_close(struct rmnic_port *port)
 
 void rmnic_port_info(const struct rmnic_port *port, struct rmnic_port_info *out)
 {
-	struct rte_eth_stats stats = { 0 };
-
 	*out = (struct rmnic_port_info){
 		.ip = port->ip,
 		.prefix = port->prefix,
@@ -219,11 +218,5 @@ void rmnic_port_info(const struct rmnic_port *port, struct rmnic_port_info *out)
 	snprintf(out->driver, sizeof(out->driver), "%s",
 		 rmnic_driver_names[port->device.driver]);
 	memcpy(out->mac, port->mac.addr_bytes, sizeof(out->mac));
-	if (rte_eth_stats_get(port->id, &stats))
-		return;
-	out->rx = stats.ipackets;
-	out->tx = stats.opackets;
-	out->rx_missed = stats.imissed;
-	out->rx_errors = stats.ierrors;
-	out->tx_errors = stats.oerrors;
+	rmnic_port_device_count(port, out);
 }

@@ -15,8 +15,8 @@
 
 struct rmnic_port_config {
 	/*
-	 * "0000:01:00.0" (PCI, vfio-pci), "af_packet:eth0", "af_xdp:eth0", "eth0" (af_packet),
-	 * "tap:name", "memif:...": a driver and its argument
+	 * "eth0" or "packet:eth0" (packet.h); of DPDK's drivers "0000:01:00.0" (PCI, vfio-pci),
+	 * "af_packet:eth0", "af_xdp:eth0", "tap:name", "memif:...": a driver and its argument
 	 */
 	const char *device;
 	const char *address; /* "10.0.0.1/24"; NULL: as the kernel has it on that interface */

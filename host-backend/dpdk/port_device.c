@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A port's DPDK device. */
+/* A port's device: DPDK's, or packet sockets. */
 #include "dpdk/port_device.h"
 
 #include <inttypes.h>
@@ -7,6 +7,7 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #define ETHERNET_ROOM 32u   /* header, VLAN tag, checksum */
 #define NIC_RING      1024u
 #define XDP_RING      2048u
+#define TAP_RING      32u /* buffers that one frame may be spread over: any will do */
 #define SOCKETS_MAX   256u
 /* What may be held of RX beside the ring: a burst, and what waits for another lcore. */
 #define RX_HELD       1024u
@@ -32,7 +34,7 @@ static int failed(const struct rmnic_port *port, const char *what, int code,
 
 	/* RULES F8 */
 	const char *hint = port->device.driver == RMNIC_DRIVER_AF_XDP && rmnic_lockable() != UINT64_MAX
-				   ? "; af_xdp is for root, af_packet is not"
+				   ? "; af_xdp is for root, packet is not"
 				   : "";
 
 	/* -1 is no error's number in drivers that return it. */
@@ -44,12 +46,15 @@ static int failed(const struct rmnic_port *port, const char *what, int code,
 			       rmnic_eal_said(said, sizeof(said)), hint);
 }
 
+#define NO_DOMAIN (-1) /* its queues are no descriptors of this process */
+
 static int domain_of(const struct rmnic_port *port)
 {
 	switch (port->device.driver) {
 	case RMNIC_DRIVER_AF_PACKET: return AF_PACKET;
 	case RMNIC_DRIVER_AF_XDP: return AF_XDP;
-	default: return -1;
+	case RMNIC_DRIVER_TAP: return RMNIC_DOMAIN_TAP;
+	default: return NO_DOMAIN;
 	}
 }
 
@@ -59,9 +64,9 @@ static void sockets_note(struct rmnic_port *port, const int *before, unsigned in
 	int now[SOCKETS_MAX];
 	unsigned int n;
 
-	if (domain_of(port) < 0)
+	if (domain_of(port) == NO_DOMAIN)
 		return;
-	n = rmnic_sockets_find(domain_of(port), now, SOCKETS_MAX);
+	n = rmnic_packet_fds_find(domain_of(port), now, SOCKETS_MAX);
 	for (unsigned int i = 0; i < n; i++) {
 		bool old = false;
 
@@ -74,7 +79,8 @@ static void sockets_note(struct rmnic_port *port, const int *before, unsigned in
 
 static unsigned int sockets_before(const struct rmnic_port *port, int *before)
 {
-	return domain_of(port) < 0 ? 0 : rmnic_sockets_find(domain_of(port), before, SOCKETS_MAX);
+	return domain_of(port) == NO_DOMAIN ? 0 :
+					      rmnic_packet_fds_find(domain_of(port), before, SOCKETS_MAX);
 }
 
 static int rings_set(struct rmnic_port *port, struct rmnic_rings *rings, struct rmnic_error *err)
@@ -93,6 +99,26 @@ static int rings_set(struct rmnic_port *port, struct rmnic_rings *rings, struct 
 	return 0;
 }
 
+static void sigio_ignore(int number)
+{
+	(void)number;
+}
+
+/*
+ * tap's driver looks at its queue only after a SIGIO, if it may have that signal. Its handler counts for all
+ * queues of the process, and a signal that comes between a look and the note of it is forgotten: frames
+ * then lie there until the next one comes. Where somebody else has the signal the driver always looks.
+ */
+static void sigio_take(void)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGIO, NULL, &action) || action.sa_handler != SIG_DFL)
+		return;
+	action = (struct sigaction){ .sa_handler = sigio_ignore, .sa_flags = SA_RESTART };
+	sigaction(SIGIO, &action, NULL);
+}
+
 static int probe(struct rmnic_port *port, const struct rmnic_rings *rings, struct rmnic_error *err)
 {
 	static unsigned int number;
@@ -102,6 +128,8 @@ static int probe(struct rmnic_port *port, const struct rmnic_rings *rings, struc
 	int ret;
 
 	rmnic_eal_forget();
+	if (port->device.driver == RMNIC_DRIVER_TAP)
+		sigio_take();
 	if (port->device.driver == RMNIC_DRIVER_PCI) {
 		ret = rte_dev_probe(port->device.argument);
 		if (ret || rte_eth_dev_get_port_by_name(port->device.argument, &port->id))
@@ -119,7 +147,9 @@ static int probe(struct rmnic_port *port, const struct rmnic_rings *rings, struc
 	port->probed = true;
 	if (rte_eth_dev_get_port_by_name(port->vdev, &port->id))
 		return failed(port, "cannot be opened", ENODEV, err);
-	sockets_note(port, before, nbefore);
+	/* What tap's driver has by now only keeps the interface alive. */
+	if (port->device.driver != RMNIC_DRIVER_TAP)
+		sockets_note(port, before, nbefore);
 	return 0;
 }
 
@@ -155,13 +185,27 @@ static struct rte_mempool *umem_create(const char *name, unsigned int count)
 	return pool;
 }
 
+/* Whether its receive ring is full of the pool's buffers all the time. */
+static bool keeps_buffers(const struct rmnic_port *port)
+{
+	return port->device.driver == RMNIC_DRIVER_PCI || port->device.driver == RMNIC_DRIVER_TAP;
+}
+
+static uint16_t ring_of(const struct rmnic_port *port)
+{
+	switch (port->device.driver) {
+	case RMNIC_DRIVER_AF_XDP: return XDP_RING;
+	case RMNIC_DRIVER_TAP: return TAP_RING;
+	default: return NIC_RING;
+	}
+}
+
 static int pools_create(struct rmnic_port *port, struct rmnic_error *err)
 {
 	bool umem = port->device.driver == RMNIC_DRIVER_AF_XDP;
 	/* af_xdp keeps what is received and what is sent in this pool, and fills both rings. */
 	unsigned int count = umem ? 3 * XDP_RING + RX_HELD
-			     : port->device.driver == RMNIC_DRIVER_PCI ? port->rx_ring + RX_HELD
-								      : RX_HELD;
+			     : keeps_buffers(port) ? port->rx_ring + RX_HELD : RX_HELD;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	for (uint16_t q = 0; q < port->queues; q++) {
@@ -240,7 +284,7 @@ static int configure(struct rmnic_port *port, struct rmnic_error *err)
 			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
 	}
 	if (port->rx_ring == 0)
-		port->rx_ring = port->device.driver == RMNIC_DRIVER_AF_XDP ? XDP_RING : NIC_RING;
+		port->rx_ring = ring_of(port);
 	if (port->room == 0)
 		port->room = (uint16_t)(port->mtu + ETHERNET_ROOM);
 	ret = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
@@ -251,10 +295,48 @@ static int configure(struct rmnic_port *port, struct rmnic_error *err)
 		       : 0;
 }
 
+/* --- Packet sockets ---------------------------------------------------------------------------- */
+
+static int packets_open(struct rmnic_port *port, struct rmnic_error *err)
+{
+	struct rmnic_rings rings;
+
+	/* The kernel keeps these rings itself: they do not count as locked. */
+	rmnic_rings_choose(port->mtu, port->queues, UINT64_MAX, &rings);
+	port->rx_ring = (uint16_t)rings.count;
+	port->multi_segs = true;
+	for (uint16_t q = 0; q < port->queues; q++) {
+		port->packet[q] = rmnic_packet_open(port->device.argument, port->ifindex, &rings,
+						    port->queues > 1, q ? port->packet[0] : NULL, err);
+		if (!port->packet[q])
+			return -1;
+		port->fds[port->nfds++] = rmnic_packet_fd(port->packet[q]);
+	}
+	return 0;
+}
+
+static void packets_count(const struct rmnic_port *port, struct rmnic_port_info *out)
+{
+	for (uint16_t q = 0; q < port->queues; q++) {
+		struct rmnic_packet_counters c;
+
+		rmnic_packet_count(port->packet[q], &c);
+		out->rx += c.rx;
+		out->tx += c.tx;
+		out->rx_missed += c.rx_missed;
+		out->tx_errors += c.tx_errors;
+	}
+}
+
+/* --- Either -------------------------------------------------------------------------------------- */
+
 int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err)
 {
 	struct rmnic_rings rings = { 0 };
 	int ret;
+
+	if (port->device.driver == RMNIC_DRIVER_PACKET)
+		return packets_open(port, err);
 
 	if (rings_set(port, &rings, err) || probe(port, &rings, err) || configure(port, err) ||
 	    pools_create(port, err) || queues_setup(port, err))
@@ -266,6 +348,23 @@ int rmnic_port_device_open(struct rmnic_port *port, struct rmnic_error *err)
 	if (port->nfds != port->queues)
 		port->nfds = 0;
 	return 0;
+}
+
+void rmnic_port_device_count(const struct rmnic_port *port, struct rmnic_port_info *out)
+{
+	struct rte_eth_stats stats = { 0 };
+
+	if (port->device.driver == RMNIC_DRIVER_PACKET) {
+		packets_count(port, out);
+		return;
+	}
+	if (rte_eth_stats_get(port->id, &stats))
+		return;
+	out->rx = stats.ipackets;
+	out->tx = stats.opackets;
+	out->rx_missed = stats.imissed + stats.rx_nombuf;
+	out->rx_errors = stats.ierrors;
+	out->tx_errors = stats.oerrors;
 }
 
 /* In EAL's interrupt thread. */
@@ -320,6 +419,8 @@ void rmnic_port_device_close(struct rmnic_port *port)
 		if (port->vdev[0])
 			rte_eal_hotplug_remove("vdev", port->vdev);
 	}
-	for (uint16_t q = 0; q < port->queues && q < RMNIC_PORT_MAX_QUEUES; q++)
+	for (uint16_t q = 0; q < port->queues && q < RMNIC_PORT_MAX_QUEUES; q++) {
+		rmnic_packet_close(port->packet[q]);
 		rte_mempool_free(port->rx_pool[q]);
+	}
 }

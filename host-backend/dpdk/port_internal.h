@@ -13,6 +13,7 @@
 #include "dpdk/device.h"
 #include "dpdk/neighbour.h"
 #include "dpdk/netif.h"
+#include "dpdk/packet.h"
 #include "dpdk/port.h"
 
 #define RMNIC_PORT_MAX_QUEUES 64
@@ -31,7 +32,7 @@ struct rmnic_port {
 	char vdev[40];       /* "": a PCI device */
 	bool probed, started;
 	bool lsc;            /* the driver tells when the link changes */
-	uint16_t id;         /* DPDK's */
+	uint16_t id;         /* DPDK's; of packet sockets: none */
 	uint16_t queues;
 	uint16_t mtu;
 	uint16_t rx_ring;    /* frames a queue holds */
@@ -47,11 +48,27 @@ struct rmnic_port {
 	struct rmnic_link link;
 	int fds[RMNIC_PORT_MAX_QUEUES];
 	unsigned int nfds;   /* queues, or 0: cannot be slept on */
+	struct rmnic_packet *packet[RMNIC_PORT_MAX_QUEUES]; /* NULL: DPDK's device */
 	struct rte_mempool *rx_pool[RMNIC_PORT_MAX_QUEUES];
 	struct rmnic_neighbours neighbours;
 	struct rmnic_link_watch *watch;
 	struct rmnic_nft *nft;
 };
+
+/* As rte_eth_rx_burst() and rte_eth_tx_burst(), by the queue's lcore. */
+static inline uint16_t rmnic_port_rx(struct rmnic_port *port, uint16_t queue, struct rte_mbuf **frames,
+				     uint16_t n)
+{
+	return port->packet[queue] ? rmnic_packet_rx(port->packet[queue], frames, n)
+				   : rte_eth_rx_burst(port->id, queue, frames, n);
+}
+
+static inline uint16_t rmnic_port_tx(struct rmnic_port *port, uint16_t queue, struct rte_mbuf **frames,
+				     uint16_t n)
+{
+	return port->packet[queue] ? rmnic_packet_tx(port->packet[queue], frames, n)
+				   : rte_eth_tx_burst(port->id, queue, frames, n);
+}
 
 /* Whether an address is on the port's link. */
 static inline bool rmnic_port_on_link(const struct rmnic_port *port, uint32_t ip)

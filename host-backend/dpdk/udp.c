@@ -33,12 +33,19 @@ struct rmnic_udp_socket *rmnic_udp_bound(uint16_t port)
 	return atomic_load_explicit(&bound[port], memory_order_acquire);
 }
 
+static _Thread_local uint64_t round_now; /* 0: no lcore */
+
 uint64_t rmnic_udp_now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+uint64_t rmnic_udp_round_now(void)
+{
+	return round_now ? round_now : rmnic_udp_now();
 }
 
 static struct rte_mempool *pool_create(const char *what, const struct rmnic_udp *udp,
@@ -303,7 +310,7 @@ static unsigned int port_receive(struct rmnic_udp *udp, struct rmnic_udp_port *p
 	rmnic_udp_port_watch(udp, p);
 	if (p->port->gated && !rmnic_udp_readable(udp, p->port))
 		return 0;
-	n = rte_eth_rx_burst(p->port->id, udp->queue, frames, RMNIC_UDP_BURST);
+	n = rmnic_port_rx(p->port, udp->queue, frames, RMNIC_UDP_BURST);
 	for (uint16_t i = 0; i < n; i++)
 		rmnic_udp_input(udp, p, frames[i]);
 	return n;
@@ -317,11 +324,16 @@ void rmnic_udp_flush(struct rmnic_udp *udp)
 		done_cleanup(udp);
 }
 
+void rmnic_udp_clock(struct rmnic_udp *udp)
+{
+	udp->now = round_now = rmnic_udp_now();
+}
+
 unsigned int rmnic_udp_poll(struct rmnic_udp *udp)
 {
 	unsigned int n = 0;
 
-	udp->now = rmnic_udp_now();
+	rmnic_udp_clock(udp);
 	for (uint16_t i = 0; i < udp->nports; i++)
 		n += port_receive(udp, &udp->ports[i]);
 	n += handover_take(udp);

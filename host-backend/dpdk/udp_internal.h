@@ -19,7 +19,7 @@
 #include "dpdk/port_internal.h"
 #include "dpdk/udp.h"
 
-#define RMNIC_UDP_BURST    32u  /* frames of one port in one round */
+#define RMNIC_UDP_BURST    16u  /* frames of one port in one round */
 #define RMNIC_UDP_TX_QUEUE 64u  /* frames of one port that wait to be sent */
 #define RMNIC_UDP_REGIONS  8u   /* registered memory */
 #define RMNIC_UDP_STUCK_NS 100000000ull /* a port that takes nothing for so long: drop */
@@ -52,6 +52,7 @@ struct rmnic_udp_page {
 struct rmnic_udp_port {
 	struct rmnic_port *port;
 	struct rte_mbuf *tx[RMNIC_UDP_TX_QUEUE];
+	uint32_t join[RMNIC_UDP_TX_QUEUE]; /* bytes of payload that tx[i] may grow to; 0: it is full */
 	uint16_t ntx;
 	uint64_t stuck_since; /* 0: it takes frames */
 };

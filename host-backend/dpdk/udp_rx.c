@@ -115,13 +115,20 @@ static bool datagram_input(struct rmnic_udp *udp, struct rmnic_udp_port *p, stru
 	return true;
 }
 
+/* Of a network that shares the wire, its tag taken off on the way. */
+static bool of_vlan(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) && (m->vlan_tci & 0xfff);
+}
+
 void rmnic_udp_input(struct rmnic_udp *udp, struct rmnic_udp_port *p, struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *ether;
 	bool taken = false;
 
 	/* In place: an mbuf has room for a whole frame. */
-	if ((m->nb_segs > 1 && rte_pktmbuf_linearize(m)) || m->data_len < sizeof(*ether)) {
+	if ((m->nb_segs > 1 && rte_pktmbuf_linearize(m)) || m->data_len < sizeof(*ether) ||
+	    of_vlan(m)) {
 		udp->count.rx_bad++;
 		rte_pktmbuf_free(m);
 		return;

@@ -6,6 +6,7 @@
 
 #define TTL       64
 #define ECN_ABLE  2 /* ECT(0): routers may mark instead of drop */
+#define JOIN_LOOK 8 /* frames of the queue that are looked at for one to share */
 
 struct target {
 	struct rmnic_udp_port *port;
@@ -58,7 +59,7 @@ void rmnic_udp_port_flush(struct rmnic_udp *udp, struct rmnic_udp_port *p)
 		rmnic_udp_port_drop(p, &udp->count.link_down);
 		return;
 	}
-	sent = rte_eth_tx_burst(p->port->id, udp->queue, p->tx, p->ntx);
+	sent = rmnic_port_tx(p->port, udp->queue, p->tx, p->ntx);
 	if (sent > 0 || p->stuck_since == 0)
 		p->stuck_since = udp->now;
 	p->ntx -= sent;
@@ -67,6 +68,7 @@ void rmnic_udp_port_flush(struct rmnic_udp *udp, struct rmnic_udp_port *p)
 		return;
 	}
 	memmove(p->tx, p->tx + sent, p->ntx * sizeof(p->tx[0]));
+	memmove(p->join, p->join + sent, p->ntx * sizeof(p->join[0]));
 	if (udp->now - p->stuck_since > RMNIC_UDP_STUCK_NS)
 		rmnic_udp_port_drop(p, &udp->count.tx_full);
 }
@@ -86,6 +88,7 @@ void rmnic_udp_frame_queue(struct rmnic_udp *udp, struct rmnic_udp_port *p, stru
 		rte_pktmbuf_free(m);
 		return;
 	}
+	p->join[p->ntx] = 0;
 	p->tx[p->ntx++] = m;
 }
 
@@ -204,6 +207,13 @@ static struct rte_mbuf *frame_refer(struct rmnic_udp_socket *s, const struct tar
 	return m;
 }
 
+static void message_copy(char *at, const struct rmnic_tx *tx)
+{
+	memcpy(at, tx->head, tx->head_len);
+	if (tx->data)
+		memcpy(at + tx->head_len, tx->data, tx->data_len);
+}
+
 static struct rte_mbuf *frame_copy(struct rmnic_udp_socket *s, const struct target *t,
 				   const struct rmnic_tx *tx)
 {
@@ -219,10 +229,66 @@ static struct rte_mbuf *frame_copy(struct rmnic_udp_socket *s, const struct targ
 		return NULL;
 	}
 	headers_fill(at, t, tx->head_len + data_len);
-	memcpy(at + sizeof(struct rmnic_udp_headers), tx->head, tx->head_len);
-	if (data_len)
-		memcpy(at + sizeof(struct rmnic_udp_headers) + tx->head_len, tx->data, data_len);
+	message_copy(at + sizeof(struct rmnic_udp_headers), tx);
 	return m;
+}
+
+/* --- Several messages in a datagram (RMP-41) --- */
+
+static bool same_way(const struct rmnic_udp_headers *h, const struct target *t)
+{
+	return h->ip.dst_addr == rte_cpu_to_be_32(t->ip) && h->udp.dst_port == rte_cpu_to_be_16(t->udp_port) &&
+	       h->udp.src_port == rte_cpu_to_be_16(t->from);
+}
+
+/* The last frame in the queue that goes the same way, where it has room for len bytes more. */
+static struct rte_mbuf *frame_shared(const struct target *t, uint32_t len, uint32_t most)
+{
+	const struct rmnic_udp_port *p = t->port;
+
+	for (uint16_t i = p->ntx; i > 0 && p->ntx - i < JOIN_LOOK; i--) {
+		struct rte_mbuf *m = p->tx[i - 1];
+		uint32_t room = RTE_MIN(p->join[i - 1], most);
+
+		if (room == 0 || !same_way(rte_pktmbuf_mtod(m, struct rmnic_udp_headers *), t))
+			continue;
+		return m->pkt_len - sizeof(struct rmnic_udp_headers) + len <= room && rte_pktmbuf_tailroom(m) >= len
+			       ? m : NULL;
+	}
+	return NULL;
+}
+
+/* False: there is no frame to share. */
+static bool message_join(struct rmnic_udp_socket *s, const struct target *t, const struct rmnic_tx *tx, uint32_t len)
+{
+	struct rte_mbuf *m = tx->join ? frame_shared(t, len, tx->join) : NULL;
+
+	if (!m)
+		return false;
+	message_copy(rte_pktmbuf_append(m, (uint16_t)len), tx);
+	headers_fill(rte_pktmbuf_mtod(m, void *), t, m->pkt_len - (uint32_t)sizeof(struct rmnic_udp_headers));
+	s->udp->count.tx_joined++;
+	return true;
+}
+
+/* Adds a frame of its own to the queue. False: it cannot be made. */
+static bool message_queue(struct rmnic_udp_socket *s, const struct target *t, const struct rmnic_tx *tx, bool place)
+{
+	struct rmnic_udp_port *p = t->port;
+	struct rte_mbuf *m;
+
+	if (!room_make(s->udp, p)) {
+		s->udp->count.tx_full++;
+		return false;
+	}
+	m = place ? frame_refer(s, t, tx) : frame_copy(s, t, tx);
+	if (!m) {
+		s->udp->count.no_mbuf++;
+		return false;
+	}
+	p->join[p->ntx] = place ? 0 : tx->join;
+	p->tx[p->ntx++] = m;
+	return true;
 }
 
 /* Where it goes, and whether it can: the ladder of refusals. */
@@ -265,24 +331,15 @@ bool rmnic_udp_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to
 	struct rmnic_udp *udp = s->udp;
 	uint32_t data_len = tx->data ? tx->data_len : 0;
 	struct target t = { .from = s->port[lane] };
-	struct rte_mbuf *m;
 	bool place;
 
 	/* Each alone first, so that the sum cannot wrap. */
 	if (tx->head_len > UINT16_MAX || data_len > UINT16_MAX ||
 	    !target_find(udp, to, tx->head_len + data_len, &t))
 		return false;
-	if (!room_make(udp, t.port)) {
-		udp->count.tx_full++;
-		return false;
-	}
 	place = in_place(udp, &t, tx);
-	m = place ? frame_refer(s, &t, tx) : frame_copy(s, &t, tx);
-	if (!m) {
-		udp->count.no_mbuf++;
+	if ((place || !message_join(s, &t, tx, tx->head_len + data_len)) && !message_queue(s, &t, tx, place))
 		return false;
-	}
-	t.port->tx[t.port->ntx++] = m;
 	udp->count.tx++;
 	udp->count.tx_in_place += place;
 	udp->count.tx_bytes += tx->head_len + data_len;

@@ -33,11 +33,13 @@ bool rmnic_wait_idle(struct rmnic_wait *w);
  * The same for who is asked by guests that wait: a doorbell and a wake-up cost them more than a moment's
  * spinning costs, so that is done also where CPUs are shared, for as long as it meets work often
  * enough, and giving way to whoever else wants this CPU (a server that is to answer, perhaps).
+ * owed: servers owe answers. Whether it pays to spin for these is another matter than whether it does
+ * for the next command: after a long silence one is coming, and the other is not.
  */
-bool rmnic_wait_idle_asked(struct rmnic_wait *w);
+bool rmnic_wait_idle_asked(struct rmnic_wait *w, bool owed);
 /* Sleeps until a descriptor is ready or until deadline (ns, CLOCK_MONOTONIC; UINT64_MAX: never).
- * short_first: at most 1 ms (RULES E1). */
-void rmnic_wait_sleep(struct rmnic_wait *w, uint64_t deadline, bool short_first);
+ * short_first: at most 1 ms (RULES E1). True: an eventfd was signalled, which is not said again. */
+bool rmnic_wait_sleep(struct rmnic_wait *w, uint64_t deadline, bool short_first);
 /* ns slept since creation, and times. */
 void rmnic_wait_stats(const struct rmnic_wait *w, uint64_t *slept_ns, uint64_t *sleeps);
 

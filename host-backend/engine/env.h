@@ -54,6 +54,8 @@ struct rmnic_tx {
 	uint32_t data_len;
 	void (*release)(void *release_arg);
 	void *release_arg;
+	/* Bytes of a datagram that it may share with others to the same address; 0: it goes alone. */
+	uint32_t join;
 };
 
 struct rmnic_net_ops {

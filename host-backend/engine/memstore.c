@@ -187,8 +187,11 @@ uint16_t rmnic_mem_alloc(struct rmnic_memstore *ms, uint32_t device, uint32_t ep
 	slot = ms->free_slab;
 	s = &ms->slabs[slot];
 	ms->free_slab = s->next;
+	/*
+	 * INVARIANT: the metadata of a slab that is not in use is zeros: reap() leaves it so. It is not
+	 * touched here, so that a slab takes memory for it as pages are written, and no time.
+	 */
 	meta = s->meta;
-	memset(meta, 0, sizeof(*meta) * pages);
 	memset(s, 0, sizeof(*s));
 	s->meta = meta;
 	/* RMP-16: the upper part counts on for ever. */
@@ -372,12 +375,14 @@ static bool reap(struct rmnic_memstore *ms, struct rmnic_mem_slab *s)
 	for (; s->cursor < end; s->cursor++) {
 		struct rmnic_page_meta *m = &s->meta[s->cursor];
 
+		if (!m->vstate)
+			continue; /* it may not even be memory */
 		ms->bad -= (m->vstate & RMNIC_RMP_PAGE_BAD) != 0;
-		if (!(m->vstate & RMNIC_RMP_PAGE_STORED))
-			continue;
-		rmnic_frame_put(ms->frames, m->body);
-		m->vstate &= ~(uint64_t)RMNIC_RMP_PAGE_STORED;
-		ms->stored--;
+		if (m->vstate & RMNIC_RMP_PAGE_STORED) {
+			rmnic_frame_put(ms->frames, m->body);
+			ms->stored--;
+		}
+		memset(m, 0, sizeof(*m));
 	}
 	if (s->cursor < s->pages)
 		return false;

@@ -2,6 +2,8 @@
 /* The words of a slab that is recovered, from what its members hold (STATE-30). */
 #include "engine/remote_recover.h"
 
+#include <string.h>
+
 #define CONTENT (RMNIC_RMP_PAGE_STORED | RMNIC_RMP_PAGE_FILLED)
 
 /* Whether two members hold the same, damage aside: that is found and mended later. */
@@ -72,6 +74,31 @@ static void agreed(struct rmnic_remote *r)
 	rec->held += !a->failed;
 }
 
+/*
+ * What the spill file has of a page that no member has as new, or that not all of them have: it was
+ * acknowledged without them, or it was on its way back to them. False: the members are to say.
+ */
+static bool settle_spilled(struct rmnic_remote *r, uint64_t rpn, uint32_t k, uint64_t version,
+			   bool differ)
+{
+	struct rmnic_remote_recovery *rec = r->recovery;
+	const struct rmnic_remote_place *at = &rec->places.place[k];
+
+	if (!r->slabs[rec->slab].place_held || at->state == RMNIC_PLACE_EMPTY)
+		return false;
+	if (at->state != RMNIC_PLACE_RIGHT) { /* what was there may have been newer than all else */
+		rmnic_remote_word_set(r, rpn, version, RMNIC_STATE_PAGE_UNKNOWN);
+		RMNIC_COUNT(r->remote.indeterminate, 1);
+		return true;
+	}
+	if (at->version < version || (at->version == version && !differ && rec->n))
+		return false;
+	rmnic_state_version_seen(&r->state, at->version);
+	rmnic_remote_word_set(r, rpn, at->version, RMNIC_STATE_PAGE_SPILLED);
+	rec->held++;
+	return true;
+}
+
 static bool is_gone(uint16_t status)
 {
 	return status == RMNIC_RMP_S_UNKNOWN_SLAB || status == RMNIC_CALL_EMPTY;
@@ -91,6 +118,10 @@ static void settle_page(struct rmnic_remote *r, uint32_t k)
 		/* By the guest, while the slab waited; or by an earlier look at it. */
 		if (differ || (high->vstate & CONTENT))
 			free_page(r, rpn, word >> RMNIC_STATE_PAGE_VERSION_SHIFT, true);
+	} else if (settle_spilled(r, rpn, k, version, differ)) {
+		;
+	} else if (!rec->n) { /* who had it is empty, or forced to be done without */
+		rmnic_remote_word_set(r, rpn, 0, RMNIC_STATE_PAGE_LOST);
 	} else if (high->vstate & RMNIC_RMP_PAGE_TOMBSTONE) {
 		/* The guest gave it back: that was acknowledged before any member was told. */
 		free_page(r, rpn, version, differ);
@@ -114,6 +145,46 @@ static void ask_member(struct rmnic_remote *r, unsigned int i)
 		rec->slab = RMNIC_NO_SLAB; /* it waits on */
 }
 
+static void next_range(struct rmnic_remote *r);
+
+/* The members have said what they hold of the range. */
+static void members_said(struct rmnic_remote *r)
+{
+	struct rmnic_remote_recovery *rec = r->recovery;
+
+	rec->filing = r->slabs[rec->slab].place_held;
+	if (!rec->filing) {
+		next_range(r);
+		return;
+	}
+	rmnic_remote_places_begin(&rec->places, rec->range.rpn, rec->range.pages);
+	rmnic_remote_places_next(&rec->places);
+}
+
+static void ask_first(struct rmnic_remote *r)
+{
+	struct rmnic_remote_recovery *rec = r->recovery;
+
+	if (rec->n) {
+		ask_member(r, 0);
+		return;
+	}
+	memset(rec->range.held[0], 0, sizeof(rec->range.held[0]));
+	members_said(r);
+}
+
+/* The file has given what it has of the range. */
+static void file_said(struct rmnic_remote *r)
+{
+	struct rmnic_remote_recovery *rec = r->recovery;
+
+	rec->filing = false;
+	if (rec->places.unread && !rec->trace.found[rec->slab].forced)
+		rec->slab = RMNIC_NO_SLAB; /* a disk may have a bad moment: looked at again later */
+	else
+		next_range(r);
+}
+
 static void next_range(struct rmnic_remote *r)
 {
 	struct rmnic_remote_recovery *rec = r->recovery;
@@ -131,7 +202,7 @@ static void next_range(struct rmnic_remote *r)
 	}
 	if (rec->range.pages > end - rec->range.rpn)
 		rec->range.pages = (uint32_t)(end - rec->range.rpn);
-	ask_member(r, 0);
+	ask_first(r);
 }
 
 void rmnic_remote_fill_begin(struct rmnic_remote *r, uint64_t slab)
@@ -144,7 +215,8 @@ void rmnic_remote_fill_begin(struct rmnic_remote *r, uint64_t slab)
 	rec->range.rpn = slab * r->state.slab_pages;
 	rec->range.pages = r->state.slab_pages < RMNIC_RANGE_PAGES ? r->state.slab_pages
 								   : RMNIC_RANGE_PAGES;
-	ask_member(r, 0);
+	rec->filing = false;
+	ask_first(r);
 }
 
 /* A member that is here has no such slab any more. */
@@ -158,7 +230,7 @@ static void member_gone(struct rmnic_remote *r, unsigned int i)
 		return; /* it waits: what is missing is missing */
 	for (rec->n--; i < rec->n; i++)
 		rec->member[i] = rec->member[i + 1];
-	if (rec->n)
+	if (rec->n || r->slabs[slab].place_held)
 		rmnic_remote_fill_begin(r, slab);
 	else
 		rmnic_remote_recover_lose(r, slab);
@@ -180,6 +252,11 @@ void rmnic_remote_fill_next(struct rmnic_remote *r)
 		next_range(r);
 		return;
 	}
+	if (rec->filing) {
+		if (!rmnic_remote_places_next(&rec->places))
+			file_said(r);
+		return;
+	}
 	if (is_gone(rec->range.status))
 		member_gone(r, i);
 	else if (rec->range.status != RMNIC_RMP_S_OK)
@@ -187,5 +264,5 @@ void rmnic_remote_fill_next(struct rmnic_remote *r)
 	else if (i + 1 < rec->n)
 		ask_member(r, i + 1);
 	else
-		next_range(r);
+		members_said(r);
 }

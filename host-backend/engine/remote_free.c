@@ -61,10 +61,10 @@ uint16_t rmnic_remote_free_pages(struct rmnic_store *store, uint64_t rpn, uint32
  */
 static bool untold(uint64_t word)
 {
-	const uint32_t bits = RMNIC_STATE_PAGE_KIND | RMNIC_STATE_PAGE_WRITING |
-			      RMNIC_STATE_PAGE_TELL;
+	uint32_t kind = (uint32_t)word & RMNIC_STATE_PAGE_KIND;
 
-	return ((uint32_t)word & bits) == (RMNIC_STATE_PAGE_FREED | RMNIC_STATE_PAGE_TELL);
+	return (kind == RMNIC_STATE_PAGE_FREED || kind == RMNIC_STATE_PAGE_LOST) &&
+	       word & RMNIC_STATE_PAGE_TELL && !(word & RMNIC_STATE_PAGE_WRITING);
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */

@@ -109,6 +109,15 @@ static void in_end_bad(struct rmnic_remote_op *o)
 	struct rmnic_remote *r = o->store;
 	uint16_t status = o->worst == RMNIC_SC_OK ? RMNIC_SC_UNREACHABLE : o->worst;
 
+	/* STATE-33: somebody who is away has it, and may be back in time. */
+	if ((status == RMNIC_SC_LOST || status == RMNIC_SC_CORRUPT) &&
+	    rmnic_remote_elsewhere(r, o->rpn)) {
+		if (rmnic_env_now(&r->cfg.env) < o->deadline) {
+			rmnic_remote_look_by(r, o->deadline);
+			return;
+		}
+		status = RMNIC_SC_UNREACHABLE;
+	}
 	RMNIC_COUNT(r->remote.unreachable, status == RMNIC_SC_UNREACHABLE);
 	if (status == RMNIC_SC_LOST) {
 		RMNIC_COUNT(r->remote.lost, 1);
@@ -171,6 +180,7 @@ static bool in_ask(struct rmnic_remote_op *o, uint16_t flags, bool well)
 	if (i < 0)
 		return false;
 	call = rmnic_remote_op_ask(o, (unsigned int)i, RMNIC_RMP_READ);
+	call->urgent = true;
 	call->flags = flags;
 	if (!o->in_data) {
 		o->in_data = (uint8_t)(k + 1);
@@ -216,8 +226,10 @@ void rmnic_remote_in_answer(struct rmnic_remote_op *o, unsigned int k)
 	uint16_t status = in_status(o, k);
 	int i = rmnic_remote_op_entry(o, k);
 
-	if (i < 0 && status == RMNIC_SC_OK && KIND(o->entry) == RMNIC_STATE_PAGE_HELD)
-		status = RMNIC_SC_UNREACHABLE; /* A14: not a member's any more */
+	/* A14: not a member's any more. STATE-32: what another backend has written since is elsewhere. */
+	if (status == RMNIC_SC_OK && ((i < 0 && KIND(o->entry) == RMNIC_STATE_PAGE_HELD) ||
+				      r->status == RMNIC_REMOTE_FENCED))
+		status = RMNIC_SC_UNREACHABLE;
 	if (status == RMNIC_SC_OK) {
 		in_won(o, k);
 		return;

@@ -50,6 +50,18 @@ void rmnic_store_remote_rates(struct rmnic_store *store, uint32_t repair, uint32
 	r->cfg.scrub_rate = scrub ? scrub : 1;
 }
 
+void rmnic_store_remote_patience(struct rmnic_store *store, uint64_t drop_ns, uint64_t away_ns,
+				 uint32_t hedge_permille)
+{
+	struct rmnic_remote *r = to_remote(store);
+
+	r->cfg.drop_ns = drop_ns ? drop_ns : 1;
+	r->cfg.away_ns = away_ns ? away_ns : 1;
+	r->cfg.hedge_permille = hedge_permille ? hedge_permille : 1;
+	rmnic_rmp_client_patience(r->client, r->cfg.drop_ns);
+	rmnic_remote_repair_look(r, 0); /* somebody may have been away for long enough */
+}
+
 /* --- Looking ---------------------------------------------------------------------------------- */
 
 uint64_t rmnic_store_remote_holds(const struct rmnic_store *store, uint32_t peer)

@@ -85,7 +85,8 @@ static bool all_silent(struct rmnic_remote_op *o)
 	struct rmnic_remote_slab *s = slab_of(o);
 
 	for (unsigned int i = 0; i < s->members; i++)
-		if (rmnic_remote_whole(s) >> i & 1 && !rmnic_remote_is_silent(o->store, s, i))
+		if (rmnic_remote_whole(s) >> i & 1 && !rmnic_remote_is_silent(o->store, s, i) &&
+		    !rmnic_remote_entry_empty(o->store, s, i))
 			return false;
 	return true;
 }
@@ -113,8 +114,8 @@ void rmnic_remote_out_spilled(struct rmnic_remote_op *o)
 {
 	struct rmnic_remote *r = o->store;
 
-	if (o->spill.status != RMNIC_SC_OK) {
-		RMNIC_COUNT(r->remote.spill_errors, 1);
+	RMNIC_COUNT(r->remote.spill_errors, o->spill.status != RMNIC_SC_OK);
+	if (o->spill.status != RMNIC_SC_OK || r->status == RMNIC_REMOTE_FENCED) {
 		rmnic_remote_out_look(o);
 		return;
 	}
@@ -198,11 +199,16 @@ void rmnic_remote_out_look(struct rmnic_remote_op *o)
 {
 	struct rmnic_remote *r = o->store;
 	uint64_t now = rmnic_env_now(&r->cfg.env);
+	bool waits;
 
 	if (o->looking)
 		return; /* by an answer that came while it was being asked for */
+	/* STATE-32: a member that has not heard of the successor yet may say what it likes. */
+	if (r->status == RMNIC_REMOTE_FENCED)
+		o->worst = RMNIC_SC_UNREACHABLE;
 	o->looking = true;
-	let_go(o);
+	if (o->worst == RMNIC_SC_OK)
+		let_go(o);
 	o->looking = false;
 	if (o->spilling || (o->worst == RMNIC_SC_OK && out_spill(o)))
 		return;
@@ -213,14 +219,17 @@ void rmnic_remote_out_look(struct rmnic_remote_op *o)
 			rmnic_remote_look_by(r, now + LOOK_NS);
 		return;
 	}
+	waits = slab_of(o)->recorded != slab_of(o)->view; /* STATE-21 */
 	if (o->worst != RMNIC_SC_OK) {
 		out_end(o, o->worst);
-	} else if (slab_of(o)->recorded != slab_of(o)->view) {
-		rmnic_remote_look_by(r, o->deadline); /* STATE-21 */
-	} else if (held_by_all(o)) {
+	} else if (!waits && held_by_all(o)) {
 		out_end(o, RMNIC_SC_OK);
-	} else if (now < o->deadline && ask_others(o)) {
+	} else if (!waits && ask_others(o)) {
 		rmnic_remote_out_look(o);
+	} else if (waits || !rmnic_remote_whole(slab_of(o)) ||
+		   rmnic_remote_rescuing(r, o->rpn / r->state.slab_pages)) {
+		/* RULES L1, STATE-33: or until the slab has members again */
+		rmnic_remote_look_by(r, o->deadline);
 	} else {
 		out_end(o, RMNIC_SC_UNREACHABLE);
 	}
@@ -245,7 +254,8 @@ void rmnic_remote_out_answer(struct rmnic_remote_op *o, unsigned int k)
 		break;
 	case RMNIC_CALL_EMPTY:
 	case RMNIC_RMP_S_UNKNOWN_SLAB:
-		if (i >= 0 && !rmnic_remote_drop(r, slab, (unsigned int)i, true))
+		if (i >= 0 && !rmnic_remote_drop(r, slab, (unsigned int)i, true) &&
+		    !rmnic_remote_rescuing(r, slab))
 			o->worst = RMNIC_SC_UNREACHABLE;
 		break;
 	default: /* it refuses the page: what it has is not what it should have */

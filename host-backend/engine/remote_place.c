@@ -61,19 +61,24 @@ static unsigned int crowd(const struct rmnic_remote *r, const struct neighbours 
 	return n;
 }
 
-/* Whether the server is in the slab's view, in whatever role, or chosen already. */
-static bool taken(const struct rmnic_remote *r, const struct rmnic_remote_slab *s, uint32_t peer,
-		  const uint32_t *but, unsigned int n)
+bool rmnic_remote_in_view(const struct rmnic_remote *r, const struct rmnic_remote_slab *s, uint32_t peer)
 {
 	const uint8_t *uuid = rmnic_rmp_client_uuid(r->client, peer);
 
-	for (unsigned int i = 0; i < n; i++)
-		if (but[i] == peer)
-			return true;
 	for (unsigned int i = 0; i < s->members; i++)
 		if (!memcmp(s->member[i].server, uuid, 16))
 			return true;
 	return false;
+}
+
+/* Whether the server is in the slab's view or chosen already. */
+static bool taken(const struct rmnic_remote *r, const struct rmnic_remote_slab *s, uint32_t peer,
+		  const uint32_t *but, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (but[i] == peer)
+			return true;
+	return rmnic_remote_in_view(r, s, peer);
 }
 
 uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_t *but,
@@ -112,7 +117,7 @@ uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_
 
 /* --- How much room there is ------------------------------------------------------------------------ */
 
-#define ROOM_NS     UINT64_C(1000000000)  /* between two questions */
+#define ROOM_NS     UINT64_C(1000000000)  /* between two questions, at most */
 #define ROOM_OLD_NS UINT64_C(10000000000) /* what was said is not believed for longer */
 
 static void room_done(struct rmnic_rmp_call *call)
@@ -132,6 +137,22 @@ static void room_done(struct rmnic_rmp_call *call)
 	}
 }
 
+/*
+ * With many servers they are asked faster, so that each is asked in time: nothing else tells a device
+ * that does not page that a server has died.
+ */
+static uint64_t room_pause(const struct rmnic_remote *r)
+{
+	struct rmnic_peer_info info;
+	uint32_t ready = 0;
+
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++) {
+		rmnic_rmp_client_peer(r->client, i, &info);
+		ready += info.state == RMNIC_PEER_READY;
+	}
+	return ready > ROOM_OLD_NS / ROOM_NS ? ROOM_OLD_NS / ready : ROOM_NS;
+}
+
 void rmnic_remote_room_ask(struct rmnic_remote *r)
 {
 	struct rmnic_rmp_call *call = &r->repair.room;
@@ -140,7 +161,7 @@ void rmnic_remote_room_ask(struct rmnic_remote *r)
 
 	if (now < r->repair.room_at || call->state != RMNIC_CALL_IDLE)
 		return;
-	r->repair.room_at = now + ROOM_NS;
+	r->repair.room_at = now + room_pause(r);
 	if (rmnic_remote_unwanted(r)) /* one that asks to be relieved says so in its answers */
 		rmnic_remote_repair_look(r, 0);
 	for (uint32_t i = 1; i <= r->cfg.max_peers; i++) {

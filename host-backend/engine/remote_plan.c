@@ -250,6 +250,10 @@ void rmnic_remote_plan(struct rmnic_remote *r, uint64_t slab)
 		rmnic_remote_repair_by(r, s->repair_at);
 		return;
 	}
+	if (rmnic_remote_emptied(r, s)) {
+		rmnic_remote_rescue_plan(r, slab);
+		return;
+	}
 	if (!has_source(r, s)) {
 		rmnic_remote_repair_by(r, rmnic_env_now(&r->cfg.env) + AGAIN_NS);
 		return;

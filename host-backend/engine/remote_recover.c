@@ -7,7 +7,8 @@
  * A slab is taken only when every member of the highest view seen is here with the store that the
  * view names (RULES A6). Acknowledged pages are on all of them: a page-out was acknowledged when
  * every member of a view had it that all its members knew of. One that is missing may know of a later
- * view; so its slabs wait, for it or for the operator.
+ * view; so its slabs wait, for it or for the operator. What is newer in the spill file, if that is
+ * still there, was acknowledged without any of them.
  */
 #include <string.h>
 
@@ -20,6 +21,26 @@
 static bool begun(const struct rmnic_remote *r)
 {
 	return rmnic_le32_get(r->state.hdr->recovering) == 1;
+}
+
+/* The rows said which slabs had a place in the spill file. Now whatever is in it is looked at. */
+static void take_places(struct rmnic_remote *r)
+{
+	const struct rmnic_spill_ops *file = r->cfg.spill;
+	uint64_t n = r->state.slab_pages;
+
+	for (uint64_t i = 0; file && file->kept && i < r->state.nslabs; i++) {
+		struct rmnic_remote_slab *s = &r->slabs[i];
+
+		if (!s->waiting || s->place_held || !file->kept(r->cfg.spill_arg, i * n, n))
+			continue;
+		s->place_held = true;
+		r->spills.held++;
+	}
+	/* STATE-29: before a word or a row counts on it. A death before finds `recovering`. */
+	if (file && r->spills.held)
+		RMNIC_PUBLISH(&r->state.hdr->spill_id,
+			      rmnic_le64_put(file->id(r->cfg.spill_arg)));
 }
 
 bool rmnic_remote_recover_create(struct rmnic_remote *r)
@@ -39,7 +60,7 @@ bool rmnic_remote_recover_create(struct rmnic_remote *r)
 		return false;
 	rec->trace.found =
 		env->ops->alloc(env->arg, sizeof(*rec->trace.found) * r->state.nslabs);
-	if (!rec->trace.found)
+	if (!rec->trace.found || !rmnic_remote_places_create(&rec->places, r))
 		return false;
 	rec->trace.store = rec->range.store = rec->agree.store = r;
 	rec->finding = true;
@@ -49,6 +70,7 @@ bool rmnic_remote_recover_create(struct rmnic_remote *r)
 		r->slabs[i].waiting = !r->slabs[i].view;
 		r->waiting += r->slabs[i].waiting;
 	}
+	take_places(r);
 	return true;
 }
 
@@ -56,8 +78,10 @@ void rmnic_remote_recover_destroy(struct rmnic_remote *r)
 {
 	const struct rmnic_env *env = &r->cfg.env;
 
-	if (r->recovery)
+	if (r->recovery) {
+		rmnic_remote_places_destroy(&r->recovery->places);
 		env->ops->free(env->arg, r->recovery->trace.found);
+	}
 	env->ops->free(env->arg, r->recovery);
 }
 
@@ -112,14 +136,21 @@ void rmnic_remote_recover_take(struct rmnic_remote *r)
 	struct rmnic_remote_recovery *rec = r->recovery;
 	uint64_t slab = rec->slab, seen = rmnic_le64_get(rec->trace.found[slab].view.view);
 	struct rmnic_state_view v = { .view = rmnic_le64_put(seen + 1),
-				      .members = (uint8_t)rec->n };
+				      .members = (uint8_t)rec->n,
+				      .spill = r->slabs[slab].spilled != 0 };
 
+	rec->slab = RMNIC_NO_SLAB;
+	if (!rec->n)
+		RMNIC_COUNT(r->remote.slabs_lost, 1); /* but for what is in the file */
+	if (!v.members && !v.spill) {
+		rmnic_remote_recover_lose(r, slab);
+		return;
+	}
 	memcpy(v.member, rec->member, rec->n * sizeof(v.member[0]));
 	rmnic_state_view_set(&r->state, slab, &v);
 	rmnic_remote_view_use(r, slab, &v, false);
 	if (slab >= r->slabs_want && rmnic_remote_slab_used(r, slab))
 		r->slabs_want = slab + 1;
-	rec->slab = RMNIC_NO_SLAB;
 	wait_over(r, slab);
 	rmnic_remote_repair_look(r, slab);
 	rmnic_remote_event(r, RMNIC_REMOTE_EV_RECOVERED, slab, 0, rec->held, NULL);
@@ -181,8 +212,11 @@ static void look_at(struct rmnic_remote *r, uint64_t slab)
 	}
 	if (!f->forced && (known || !rmnic_remote_trace_whole(&rec->trace)))
 		return; /* who is missing may have it */
-	/* It was reserved once: who had it came back empty. */
-	if (f->forced || slab < rec->trace.end || slab < r->slabs_want)
+	/* It was reserved once: who had it came back empty, or it was in the file alone. */
+	rec->n = 0;
+	if (r->slabs[slab].place_held)
+		rmnic_remote_fill_begin(r, slab);
+	else if (f->forced || slab < rec->trace.end || slab < r->slabs_want)
 		rmnic_remote_recover_lose(r, slab);
 	else
 		wait_over(r, slab);
@@ -236,7 +270,7 @@ static bool look_around(struct rmnic_remote *r)
 /* Whether nothing of the slab that is being taken is under way. */
 static bool is_idle(const struct rmnic_remote_recovery *rec)
 {
-	return rmnic_remote_range_idle(&rec->range) && !rec->agree.asked &&
+	return rmnic_remote_range_idle(&rec->range) && !rec->agree.asked && !rec->places.pending &&
 	       rec->agree.call.state == RMNIC_CALL_IDLE;
 }
 

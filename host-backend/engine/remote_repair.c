@@ -205,7 +205,8 @@ static bool view_with(struct rmnic_remote *r, const struct rmnic_remote_job *j,
 	struct rmnic_remote_slab *s = &r->slabs[j->slab];
 	unsigned int i = 0;
 
-	if (!rmnic_remote_whole(s))
+	/* STATE-26: all members may have been lost meanwhile, and the slab be that server's another way. */
+	if (!rmnic_remote_whole(s) || (!j->renew && rmnic_remote_in_view(r, s, j->peer)))
 		return false;
 	rmnic_remote_view_copy(r, j->slab, v);
 	if (j->renew) {
@@ -255,6 +256,11 @@ static void join(struct rmnic_remote *r, struct rmnic_remote_job *j)
 		return;
 	if (j->status != RMNIC_RMP_S_OK) {
 		refused(r, j);
+		return;
+	}
+	if (j->renew && rmnic_remote_emptied(r, s) && rmnic_remote_rescue_join(r, j)) {
+		j->step = RMNIC_JOB_TELL;
+		j->view = s->view;
 		return;
 	}
 	if (!view_with(r, j, &v)) {
@@ -326,6 +332,10 @@ static void fill(struct rmnic_remote *r, struct rmnic_remote_job *j)
 	struct rmnic_remote_slab *s = &r->slabs[j->slab];
 	int i = rmnic_remote_entry(s, j->store_id, j->handle);
 
+	if (rmnic_remote_emptied(r, s)) { /* STATE-33: there is nothing to fill it with */
+		job_end(r, j);
+		return;
+	}
 	if (i < 0 || !(s->syncing >> i & 1)) { /* it was dropped */
 		j->failed = true;
 	} else if (j->step == RMNIC_JOB_DRAIN) {
@@ -360,7 +370,8 @@ static void job_step(struct rmnic_remote *r, struct rmnic_remote_job *j)
 		fill(r, j);
 		break;
 	case RMNIC_JOB_TELL: /* those who stay know it before the one that leaves loses it */
-		if (r->slabs[j->slab].recorded < j->view)
+		if (r->slabs[j->slab].recorded < j->view &&
+		    !rmnic_remote_emptied(r, &r->slabs[j->slab]))
 			break;
 		if (j->leaver != RMNIC_NO_PEER)
 			rmnic_remote_sweep_at(r, j->leaver, true);

@@ -93,6 +93,7 @@ static void publish(struct rmnic_remote *r, struct rmnic_remote_alloc *a)
 		r->retry_at = 0; /* there is room: others like it follow at once */
 	rmnic_state_view_set(&r->state, a->slab, &v);
 	rmnic_remote_view_use(r, a->slab, &v, true);
+	rmnic_remote_pages_look(r);
 }
 
 static void alloc_done(struct rmnic_rmp_call *call)
@@ -308,6 +309,9 @@ static void look_again(struct rmnic_remote *r)
 	r->retry_at = now + RETRY_NS;
 	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
 		r->peers[i].full = false;
+	/* Who was short of memory says with its next answer that it is no longer, and owes none. */
+	for (uint32_t i = 0; i < r->cfg.max_peers; i++)
+		rmnic_rmp_client_ping(r->client, i);
 }
 
 /*

@@ -99,7 +99,7 @@ static void view_drop(struct rmnic_remote *r, struct rmnic_remote_slab *s)
 		holder_find(r, s->member[i].server)->slabs--;
 	s->members = s->syncing = s->away = 0;
 	s->spill = false;
-	s->view = s->recorded = 0;
+	s->view = s->recorded = s->rescue_by = 0;
 	r->gone -= s->gone;
 	s->gone = false;
 }
@@ -245,15 +245,6 @@ bool rmnic_remote_entry_empty(struct rmnic_remote *r, struct rmnic_remote_slab *
 	       info.store_id != rmnic_le64_get(s->member[i].store_id);
 }
 
-/* Whether all who hold the slab's pages are proved empty. */
-static bool proved_empty(struct rmnic_remote *r, struct rmnic_remote_slab *s)
-{
-	for (unsigned int i = 0; i < s->members; i++)
-		if (rmnic_remote_whole(s) >> i & 1 && !rmnic_remote_entry_empty(r, s, i))
-			return false;
-	return rmnic_remote_whole(s) != 0;
-}
-
 void rmnic_remote_word_set(struct rmnic_remote *r, uint64_t rpn, uint64_t version, uint32_t bits)
 {
 	uint64_t word = rmnic_state_page(&r->state, rpn);
@@ -318,7 +309,7 @@ bool rmnic_remote_lose(struct rmnic_remote *r)
 	s->gone = false;
 	r->gone--;
 	/* Its server may have left again meanwhile: then it is looked at when it returns. */
-	if (proved_empty(r, s))
+	if (rmnic_remote_emptied(r, s) && !rmnic_remote_rescue(r, r->cursor))
 		lose_slab(r, r->cursor);
 	if (!r->gone)
 		rmnic_remote_reserve(r);
@@ -337,7 +328,7 @@ static bool slab_emptied(struct rmnic_remote *r, uint64_t slab, const struct rmn
 			rmnic_remote_repair_look(r, slab);
 			return false;
 		}
-		if (!rmnic_remote_drop(r, slab, i, true) && !s->gone && proved_empty(r, s)) {
+		if (!rmnic_remote_drop(r, slab, i, true) && !s->gone && rmnic_remote_emptied(r, s)) {
 			s->gone = true;
 			r->gone++;
 		}

@@ -178,7 +178,8 @@ static bool can_take(struct rmnic_remote *r, uint64_t slab)
 {
 	struct rmnic_remote_slab *s = &r->slabs[slab];
 
-	if (!rmnic_remote_whole(s) || s->recorded != s->view || s->waiting || s->gone)
+	if (!rmnic_remote_whole(s) || s->recorded != s->view || s->waiting || s->gone ||
+	    rmnic_remote_emptied(r, s))
 		return false;
 	for (unsigned int i = 0; i < s->members; i++)
 		if (rmnic_remote_live(s) >> i & 1 && rmnic_remote_is_silent(r, s, i))
@@ -297,7 +298,7 @@ static void work(struct rmnic_remote *r, int *words)
 	struct rmnic_remote_spills *p = &r->spills;
 	struct rmnic_remote_slab *s = &r->slabs[p->slab];
 
-	if (s->place_held && !s->spill) {
+	if (s->place_held && !s->spill && !s->waiting) { /* STATE-30: what waits may have pages there */
 		next_slab(r, give_back(r, p->slab));
 	} else if (s->spill && !s->spilled && can_take(r, p->slab)) {
 		next_slab(r, give_up_place(r, p->slab));

@@ -331,6 +331,14 @@ bool rmnic_remote_views(struct rmnic_remote *r)
 	return more;
 }
 
+static bool record_free(const struct rmnic_remote *r)
+{
+	for (unsigned int k = 0; k < RMNIC_REMOTE_RECORDS; k++)
+		if (!r->records[k].used)
+			return true;
+	return false;
+}
+
 uint64_t rmnic_remote_views_due(const struct rmnic_remote *r)
 {
 	uint64_t due = r->silent ? r->drop_again : UINT64_MAX;
@@ -339,8 +347,8 @@ uint64_t rmnic_remote_views_due(const struct rmnic_remote *r)
 		return UINT64_MAX;
 	if (r->drop_left)
 		return 0;
-	/* Those under way need no look: what ends them is one. */
-	if (r->unrecorded > r->recording && r->record_after < due)
+	/* Those under way need no look: what ends them is one. So it is for those that wait for their place. */
+	if (r->unrecorded > r->recording && r->record_after < due && record_free(r))
 		due = r->record_after;
 	return due;
 }

@@ -97,13 +97,25 @@ static void page_in(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
 
 /* --- Windows and times -------------------------------------------------------------------------- */
 
-static void learn(struct rmnic_peer *p,
-		  const struct rmnic_rmp_call *call, const struct rmnic_rmp_msg *m, uint64_t now)
+static void heard(struct rmnic_rmp_client *c, struct rmnic_peer *p, uint64_t now)
 {
 	p->heard = now;
 	p->owes = false;
+	if (!p->silent)
+		return;
+	p->silent = false;
+	c->cfg.silent(c->cfg.arg, p->index, false);
+}
+
+static void learn(struct rmnic_rmp_client *c, struct rmnic_peer *p,
+		  const struct rmnic_rmp_call *call, const struct rmnic_rmp_msg *m, uint64_t now)
+{
+	uint64_t took = rmnic_rtt_since(m->stamp, now);
+
 	/* RMP-29: the echo says which attempt it was, so that every answer is a sample. */
-	rmnic_rtt_sample(&p->rtt[rmnic_call_lane(call)], rmnic_rtt_since(m->stamp, now));
+	rmnic_rtt_sample(&p->rtt[rmnic_call_lane(call)], took);
+	if (call->urgent)
+		rmnic_window_page_in(c, took, now);
 	if (!m->session)
 		return;
 	p->credit = m->credit;
@@ -190,6 +202,28 @@ static void answered(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
 	rmnic_call_finish(c, call, m->status);
 }
 
+/*
+ * RMP-5: of a request that was given up, as when another member answered first. Its page is nobody's,
+ * but its server is not silent; else it would seem to have been, for as long as nothing more is asked
+ * of it. One that answers what was asked before its silence began says nothing about that.
+ */
+static void late(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
+{
+	uint32_t session = rmnic_rmp_peek_session(rx->data, rx->len);
+	uint64_t now = rmnic_env_now(&c->cfg.env);
+	struct rmnic_rmp_msg m;
+
+	for (struct rmnic_peer *p = c->peers; session && p < c->peers + c->npeers; p++) {
+		if (p->session != session || memcmp(rx->from.ip, p->addr[0].ip, sizeof(rx->from.ip)) != 0)
+			continue;
+		if (p->owes && p->state == RMNIC_PEER_READY &&
+		    rmnic_rmp_decode(&c->crc, &m, rx->data, rx->len, true, p->boot_id) == RMNIC_RMP_DROP_OK &&
+		    now / 1000 - rmnic_rtt_since(m.stamp, now) / 1000 >= p->asked / 1000)
+			heard(c, p, now);
+		return;
+	}
+}
+
 /* RMP-5: an answer belongs to the call whose number it bears, or to none. */
 static struct rmnic_rmp_call *find_call(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
 {
@@ -205,14 +239,16 @@ static struct rmnic_rmp_call *find_call(struct rmnic_rmp_client *c, const struct
 	slot = (uint32_t)id & RMNIC_SLOT_MASK;
 	call = slot < c->nslots ? c->slots[slot] : NULL;
 	if (!call || call->id != id || call->state != RMNIC_CALL_SENT) {
-		c->counters.late++;
+		c->counters.late += slot != RMNIC_SLOT_NOBODY;
+		late(c, rx);
 		return NULL;
 	}
 	return call;
 }
 
-void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
+static void message_rx(void *arg, const struct rmnic_rx *rx)
 {
+	struct rmnic_rmp_client *c = arg;
 	struct rmnic_rmp_call *call;
 	struct rmnic_rmp_msg m;
 	struct rmnic_peer *p;
@@ -238,10 +274,12 @@ void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
 		c->counters.strange++;
 		return;
 	}
-	learn(p, call, &m, now);
-	if (p->silent) {
-		p->silent = false;
-		c->cfg.silent(c->cfg.arg, p->index, false);
-	}
+	learn(c, p, call, &m, now);
+	heard(c, p, now);
 	answered(c, call, &m, now);
+}
+
+void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx)
+{
+	rmnic_rmp_each(rx, message_rx, c);
 }

@@ -5,13 +5,6 @@
 
 #include "engine/rmp_client_internal.h"
 
-#define OWNER(t, type, member) ((type *)(void *)((uint8_t *)(t) - offsetof(type, member)))
-#define TIMERS_A_POLL 64
-#define LOST_ATTEMPTS 4   /* unheard of all the while, and for LOST_NS: the session is in doubt */
-/* A server that shares its CPU with others may get no turn for so long. */
-#define LOST_NS UINT64_C(100000000)
-#define HOLE_ATTEMPTS 6   /* of a page, while small answers come: the MTU is in doubt */
-
 /* --- Creation ------------------------------------------------------------------------------- */
 
 static void *get_memory(const struct rmnic_rmp_client *c, size_t bytes)
@@ -43,6 +36,7 @@ struct rmnic_rmp_client *rmnic_rmp_client_create(const struct rmnic_rmp_client_c
 	}
 	for (uint32_t i = 0; i < c->nslots; i++)
 		c->free_slots[c->nfree++] = c->nslots - 1 - i;
+	c->out_limit = RMNIC_RMP_PAGE_OUTS * RMNIC_PAGE_SIZE;
 	/* RMP-5: counts on from a random place; the lower 16 bits are the slot. */
 	c->next_id = cfg->env.ops->random(cfg->env.arg) >> 17;
 	rmnic_crc32c_init(&c->crc, false);
@@ -175,19 +169,25 @@ static void send_body(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call,
 {
 	const struct rmnic_peer *p = &c->peers[call->peer];
 	uint8_t out[RMNIC_RMP_HDR_SIZE + RMNIC_PAGE_SIZE];
-	struct rmnic_tx tx = { .head = out, .head_len = RMNIC_RMP_HDR_SIZE + call->body_len };
+	uint32_t len = call->type == RMNIC_RMP_PROBE ? p->probe_len : call->body_len;
+	struct rmnic_tx tx = {
+		.head = out,
+		.head_len = RMNIC_RMP_HDR_SIZE + len,
+		.join = rmnic_segment_join(p->join, call->type, p->segment),
+	};
 	uint64_t boot = call->type == RMNIC_RMP_HELLO ? 0 : p->boot_id;
 
 	if (call->body_len)
 		memcpy(out + RMNIC_RMP_HDR_SIZE, call->body, call->body_len);
+	/* A datagram as large as is asked about, made here: a page of zeros a server would be kept else. */
+	memset(out + RMNIC_RMP_HDR_SIZE + call->body_len, 0, len - call->body_len);
 	if (call->type == RMNIC_RMP_WRITE_FILLED) {
 		m->flags |= RMNIC_RMP_F_FILLED;
-		m->total = call->body_len;
+		m->total = len;
 		m->crc = call->crc;
-		rmnic_rmp_encode(&c->crc, out, m, call->body_len, boot);
+		rmnic_rmp_encode(&c->crc, out, m, len, boot);
 	} else {
-		rmnic_rmp_encode_body(&c->crc, out, m, out + RMNIC_RMP_HDR_SIZE, call->body_len,
-				      boot);
+		rmnic_rmp_encode_body(&c->crc, out, m, out + RMNIC_RMP_HDR_SIZE, len, boot);
 	}
 	send_one(c, call, &tx);
 }
@@ -229,6 +229,28 @@ void rmnic_call_send(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
 		send_page(c, call, &m);
 	else
 		send_body(c, call, &m);
+}
+
+void rmnic_rmp_client_touch(struct rmnic_rmp_client *c, uint32_t peer)
+{
+	const struct rmnic_peer *p = &c->peers[peer];
+	uint8_t out[RMNIC_RMP_HDR_SIZE];
+	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out) };
+	struct rmnic_rmp_msg m = {
+		.type = RMNIC_RMP_PING,
+		.stamp = rmnic_rtt_stamp(rmnic_env_now(&c->cfg.env)),
+		.epoch = c->cfg.epoch,
+	};
+
+	if (peer >= c->npeers || p->state != RMNIC_PEER_READY)
+		return;
+	m.session = p->session;
+	m.request = c->next_id++ << 16 | RMNIC_SLOT_NOBODY;
+	rmnic_rmp_encode_body(&c->crc, out, &m, NULL, 0, p->boot_id);
+	if (c->cfg.net.ops->send(c->cfg.net.arg, RMNIC_LANE_OUT, &p->addr[RMNIC_LANE_OUT], &tx))
+		c->counters.tx++;
+	else
+		c->counters.tx_failed++;
 }
 
 /* --- Calls ------------------------------------------------------------------------------------- */
@@ -338,123 +360,6 @@ void rmnic_rmp_client_cancel(struct rmnic_rmp_client *c, struct rmnic_rmp_call *
 	rmnic_peer_pump_all(c, p);
 }
 
-/* --- Timers ------------------------------------------------------------------------------------ */
-
-static uint64_t hedge_at(const struct rmnic_rmp_client *c, const struct rmnic_rmp_call *call)
-{
-	uint64_t p99;
-
-	if (!c->cfg.hedge || call->hedged || call->type != RMNIC_RMP_READ ||
-	    call->state != RMNIC_CALL_SENT || (call->flags & RMNIC_RMP_F_HEDGE))
-		return RMNIC_TIMER_NONE;
-	p99 = rmnic_rtt_p99(&c->peers[call->peer].rtt[RMNIC_LANE_IN]);
-	return p99 ? call->first_sent + p99 : RMNIC_TIMER_NONE;
-}
-
-/* When the peer will have been silent for too long. */
-static uint64_t silent_at(const struct rmnic_rmp_client *c, const struct rmnic_rmp_call *call)
-{
-	const struct rmnic_peer *p = &c->peers[call->peer];
-
-	if (!c->cfg.silent || call->state != RMNIC_CALL_SENT || !p->owes || p->silent)
-		return RMNIC_TIMER_NONE;
-	return p->asked + c->cfg.silent_ns;
-}
-
-void rmnic_call_arm(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call)
-{
-	uint64_t due = call->retry_at, hedge = hedge_at(c, call), silent = silent_at(c, call);
-
-	if (hedge < due)
-		due = hedge;
-	if (silent < due)
-		due = silent;
-	if (call->deadline && call->deadline < due)
-		due = call->deadline;
-	if (due == RMNIC_TIMER_NONE)
-		rmnic_timer_cancel(&c->timers, &call->timer);
-	else
-		rmnic_timer_set(&c->timers, &call->timer, due);
-}
-
-/* No answer to the last attempt. */
-static void silence(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uint64_t now)
-{
-	struct rmnic_peer *p = &c->peers[call->peer];
-
-	if (call == &p->ctl) {
-		rmnic_call_send(c, call);
-		return;
-	}
-	if (p->state != RMNIC_PEER_READY) {
-		/* Sent again when the peer is ready. */
-		call->retry_at = RMNIC_TIMER_NONE;
-		rmnic_call_arm(c, call);
-		return;
-	}
-	if (now - p->shrunk > p->rtt[RMNIC_LANE_OUT].srtt) {
-		p->cwnd = p->cwnd / 2 > RMNIC_PAGE_SIZE ? p->cwnd / 2 : RMNIC_PAGE_SIZE;
-		p->shrunk = now;
-	}
-	rmnic_call_send(c, call);
-	if (call->attempt > LOST_ATTEMPTS && p->heard < call->first_sent &&
-	    now - call->first_sent > LOST_NS)
-		rmnic_peer_lost(c, p);
-	else if (call->attempt > HOLE_ATTEMPTS && rmnic_call_cost(call))
-		rmnic_peer_reprobe(c, p);
-}
-
-static void call_due(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call, uint64_t now)
-{
-	if (call->deadline && now >= call->deadline) {
-		rmnic_call_finish(c, call, RMNIC_CALL_UNREACHABLE);
-		return;
-	}
-	if (silent_at(c, call) <= now) {
-		struct rmnic_peer *p = &c->peers[call->peer];
-
-		p->silent = true;
-		/* Who asks it may turn to others: somebody has to hear that it is back. */
-		rmnic_timer_set(&c->timers, &p->retry, now);
-		c->cfg.silent(c->cfg.arg, call->peer, true);
-	}
-	if (hedge_at(c, call) <= now) { /* RMP-31 */
-		call->hedged = true;
-		c->counters.hedges++;
-		rmnic_call_arm(c, call);
-		c->cfg.hedge(c->cfg.arg, call);
-		return;
-	}
-	if (now < call->retry_at)
-		rmnic_call_arm(c, call);
-	else if (call->backing_off && c->peers[call->peer].state == RMNIC_PEER_READY)
-		rmnic_call_send(c, call); /* RMP-30: BUSY was an answer, not a silence */
-	else
-		silence(c, call, now);
-}
-
-bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c)
-{
-	uint64_t now = rmnic_env_now(&c->cfg.env);
-	struct rmnic_timer *t;
-
-	for (int i = 0; i < TIMERS_A_POLL; i++) {
-		t = rmnic_timers_pop(&c->timers, now);
-		if (!t)
-			return false;
-		if (t->kind == RMNIC_TIMER_PEER)
-			rmnic_peer_due(c, OWNER(t, struct rmnic_peer, retry));
-		else
-			call_due(c, OWNER(t, struct rmnic_rmp_call, timer), now);
-	}
-	return rmnic_timers_next(&c->timers) <= now;
-}
-
-uint64_t rmnic_rmp_client_deadline(const struct rmnic_rmp_client *c)
-{
-	return rmnic_timers_next(&c->timers);
-}
-
 /* --- Looking in ---------------------------------------------------------------------------------- */
 
 void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
@@ -475,6 +380,8 @@ void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 	out->mtu = p->mtu;
 	out->slab_pages = p->slab_pages;
 	out->window = p->credit < p->cwnd ? p->credit : p->cwnd;
+	if (out->window > c->out_limit)
+		out->window = c->out_limit;
 	out->pressure = p->pressure;
 	out->silent = p->silent;
 	out->heard = p->heard;

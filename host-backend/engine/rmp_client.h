@@ -42,6 +42,7 @@ struct rmnic_rmp_call {
 	uint32_t body_len;
 	uint32_t crc;        /* WRITE, WRITE_FILLED: the page's checksum */
 	void *page;          /* READ: where its bytes go; undefined unless status is OK */
+	bool urgent;         /* READ: a guest waits for it; page-outs give way when it is slow */
 	uint64_t deadline;   /* ns; 0: none */
 	/* status is known. The call may be submitted again only from idle(). */
 	void (*done)(struct rmnic_rmp_call *call);
@@ -151,6 +152,8 @@ struct rmnic_rmp_client_counters {
 struct rmnic_rmp_client *rmnic_rmp_client_create(const struct rmnic_rmp_client_config *config);
 /* No call may be under way: cancel them first. */
 void rmnic_rmp_client_destroy(struct rmnic_rmp_client *c);
+/* silent_ns of the configuration, not 0. Who is silent already stays so until it is heard. */
+void rmnic_rmp_client_patience(struct rmnic_rmp_client *c, uint64_t silent_ns);
 
 /*
  * Adds a server by the addresses of its two ports and begins to greet it. uuid: whom to
@@ -165,6 +168,8 @@ uint32_t rmnic_rmp_client_add(struct rmnic_rmp_client *c,
 void rmnic_rmp_client_remove(struct rmnic_rmp_client *c, uint32_t peer);
 /* Asks a READY peer whether it is there, if nothing else of the client's own is being asked of it. */
 void rmnic_rmp_client_ping(struct rmnic_rmp_client *c, uint32_t peer);
+/* Sends a PING that nobody waits for: its answer, if it comes, is a sign of life and no more. */
+void rmnic_rmp_client_touch(struct rmnic_rmp_client *c, uint32_t peer);
 void rmnic_rmp_client_peer(const struct rmnic_rmp_client *c, uint32_t peer,
 			   struct rmnic_peer_info *out);
 /* Its uuid, zeros while it has not said it; valid as long as the client. */
@@ -180,6 +185,8 @@ void rmnic_rmp_client_rx(struct rmnic_rmp_client *c, const struct rmnic_rx *rx);
 bool rmnic_rmp_client_poll(struct rmnic_rmp_client *c);
 /* now_ns() at which to poll at the latest; UINT64_MAX: never. */
 uint64_t rmnic_rmp_client_deadline(const struct rmnic_rmp_client *c);
+/* Whether any call has not ended. */
+bool rmnic_rmp_client_owed(const struct rmnic_rmp_client *c);
 
 const struct rmnic_rmp_client_counters *
 rmnic_rmp_client_counters(const struct rmnic_rmp_client *c);

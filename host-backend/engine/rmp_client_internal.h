@@ -2,7 +2,8 @@
 /*
  * engine/rmp_client_internal.h - what the files of the RMP client share.
  *
- * rmp_client.c  creation, calls, windows, sending, timers
+ * rmp_client.c  creation, calls, sending
+ * rmp_due.c     when there is no answer
  * rmp_window.c  how much is under way
  * rmp_answer.c  what comes back
  * rmp_peer.c    a server as the client sees it: session, epoch, MTU
@@ -14,6 +15,7 @@
 #include "engine/rmp_client.h"
 
 #define RMNIC_SLOT_MASK 0xffffu
+#define RMNIC_SLOT_NOBODY RMNIC_SLOT_MASK /* of a request that nobody waits for */
 #define RMNIC_TIMER_PEER 1 /* a timer's kind; 0: a call's */
 /* A page-out window shrinks while the server says that pages wait longer than this. */
 #define RMNIC_QUEUE_TARGET_US 50
@@ -29,6 +31,7 @@ struct rmnic_peer {
 	uint32_t index;
 	uint32_t session;
 	uint32_t segment;      /* bytes of a page in a datagram to the server */
+	bool join;             /* RMP-41: messages to it may share a datagram */
 	uint32_t mtu;
 	uint32_t rung;         /* of the MTU ladder, while probing */
 	uint32_t credit;       /* bytes, as the server grants */
@@ -58,7 +61,8 @@ struct rmnic_peer {
 	struct rmnic_timer retry;  /* DOWN: when to say HELLO; READY: when to renew the lease */
 	uint32_t lease_ms;
 	struct rmnic_rmp_hello hello;
-	uint8_t probe[RMNIC_PAGE_SIZE];
+	struct rmnic_rmp_probe probe;
+	uint32_t probe_len;    /* bytes of PROBE's payload: behind its fields are zeros */
 };
 
 struct rmnic_rmp_client {
@@ -72,6 +76,10 @@ struct rmnic_rmp_client {
 	uint64_t next_id;
 	uint32_t in_bytes; /* of pages asked for */
 	bool starved;      /* a page-in waits for in_bytes to fall */
+	uint32_t out_limit;    /* bytes to each server, as page-ins allow */
+	uint64_t in_least[2];  /* ns: the shortest page-in, lately and before that */
+	uint64_t in_turned;    /* ns: when lately began */
+	uint64_t in_heard;     /* ns: last page-in that came */
 	struct rmnic_timers timers;
 	struct rmnic_rmp_client_counters counters;
 };
@@ -112,6 +120,8 @@ void rmnic_peer_reprobe(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 /* Bytes of a window that a call takes. */
 uint32_t rmnic_call_cost(const struct rmnic_rmp_call *call);
 void rmnic_call_give_room(struct rmnic_rmp_client *c, struct rmnic_rmp_call *call);
+/* The answer to a page-in that a guest waits for came ns after the question. */
+void rmnic_window_page_in(struct rmnic_rmp_client *c, uint64_t ns, uint64_t now);
 /* Room has come free: for this server, and for page-ins of any that wait for it. */
 void rmnic_peer_pump_all(struct rmnic_rmp_client *c, struct rmnic_peer *p);
 

@@ -146,6 +146,32 @@ void rmnic_rmp_encode_body(const struct rmnic_crc32c *c, void *out, struct rmnic
 	rmnic_rmp_encode(c, out, msg, len, boot_id);
 }
 
+size_t rmnic_rmp_first(const void *data, size_t len)
+{
+	const uint8_t *raw = data;
+	size_t end;
+
+	/* A piece of a page does not say how long it is: nothing comes behind one. */
+	if (len < HDR || rmnic_rmp_get32(raw + offsetof(struct rmnic_rmp_req, offset)))
+		return len;
+	end = (size_t)raw[offsetof(struct rmnic_rmp_req, hlen)] +
+	      rmnic_rmp_get32(raw + offsetof(struct rmnic_rmp_req, total));
+	return end >= HDR && end < len ? end : len;
+}
+
+void rmnic_rmp_each(const struct rmnic_rx *rx, void (*take)(void *arg, const struct rmnic_rx *message), void *arg)
+{
+	struct rmnic_rx message = *rx;
+	uint32_t left = rx->len;
+
+	do {
+		message.len = (uint32_t)rmnic_rmp_first(message.data, left);
+		take(arg, &message);
+		message.data = (const uint8_t *)message.data + message.len;
+		left -= message.len;
+	} while (left);
+}
+
 uint32_t rmnic_rmp_peek_session(const void *data, size_t len)
 {
 	if (len < HDR)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/crc32c.h"
+#include "engine/env.h"
 #include "rmnic/rmp.h"
 
 #define RMNIC_RMP_HDR_SIZE ((uint32_t)sizeof(struct rmnic_rmp_req))
@@ -67,6 +68,14 @@ void rmnic_rmp_encode(const struct rmnic_crc32c *c, void *out, const struct rmni
 /* As above for a payload that is no page: sets offset, total and crc from the body. */
 void rmnic_rmp_encode_body(const struct rmnic_crc32c *c, void *out, struct rmnic_rmp_msg *msg,
 			   const void *body, uint32_t len, uint64_t boot_id);
+
+/*
+ * RMP-41: bytes of the first message of a datagram, as its header says and nobody has checked; len
+ * where another message cannot be behind it.
+ */
+size_t rmnic_rmp_first(const void *data, size_t len);
+/* Calls take with each message of a datagram, in its order; an empty datagram is one. */
+void rmnic_rmp_each(const struct rmnic_rx *rx, void (*take)(void *arg, const struct rmnic_rx *message), void *arg);
 
 /* The session a datagram claims to belong to, before anything is checked; 0: none. */
 uint32_t rmnic_rmp_peek_session(const void *data, size_t len);

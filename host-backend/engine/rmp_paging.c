@@ -11,7 +11,7 @@ static void reply_fill(struct rmnic_rmp_server *s, const struct rmnic_call *call
 		       const struct rmnic_page_meta *m)
 {
 	uint8_t out[RMNIC_RMP_HDR_SIZE + 4];
-	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out) };
+	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out), .join = rmnic_server_join(call) };
 	struct rmnic_rmp_msg r;
 
 	rmnic_server_header(s, call, RMNIC_RMP_S_OK, 0, &r);
@@ -256,7 +256,7 @@ void rmnic_paging_apply(struct rmnic_rmp_server *s)
 				     .congestion = o->congestion };
 	struct rmnic_call call = { .rx = &rx, .msg = o->msg, .session = e };
 	uint8_t out[RMNIC_RMP_HDR_SIZE];
-	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out) };
+	struct rmnic_tx tx = { .head = out, .head_len = sizeof(out), .join = rmnic_server_join(&call) };
 	struct rmnic_rmp_msg r;
 	uint64_t waited = rmnic_env_now(&s->cfg.env) - o->t_queued;
 	uint16_t status = apply(s, o);

@@ -130,6 +130,7 @@ void rmnic_peer_greet(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 	h->version_max = RMNIC_RMP_VERSION;
 	h->checksums = rmnic_le32_put(RMNIC_RMP_CHECKSUM_CRC32C);
 	h->ciphers = rmnic_le32_put(RMNIC_RMP_CIPHER_NONE);
+	h->features = rmnic_le64_put(RMNIC_RMP_FEATURE_JOIN);
 	memcpy(h->client, c->cfg.uuid, 16);
 	memcpy(h->device, c->cfg.device, 16);
 	memcpy(h->token, c->cfg.token, 32);
@@ -161,7 +162,8 @@ static void welcomed(struct rmnic_rmp_client *c, struct rmnic_peer *p,
 	/* RMP-7, RMP-11: another version than offered, or not the server it should be. */
 	if (w->version != RMNIC_RMP_VERSION ||
 	    rmnic_le32_get(w->checksum) != RMNIC_RMP_CHECKSUM_CRC32C ||
-	    rmnic_le32_get(w->cipher) != RMNIC_RMP_CIPHER_NONE || w->features || w->rsvd0 ||
+	    rmnic_le32_get(w->cipher) != RMNIC_RMP_CIPHER_NONE || w->rsvd0 ||
+	    rmnic_le64_get(w->features) & ~(uint64_t)RMNIC_RMP_FEATURE_JOIN ||
 	    !w->session || !w->boot_id || !w->store_id ||
 	    !rmnic_rmp_zero(w->rsvd1, sizeof(w->rsvd1))) {
 		refuse(c, p, RMNIC_RMP_S_VERSION);
@@ -185,6 +187,7 @@ static void welcomed(struct rmnic_rmp_client *c, struct rmnic_peer *p,
 	p->store_id = rmnic_le64_get(w->store_id);
 	p->slab_pages = rmnic_le32_get(w->slab_pages);
 	p->max_mtu = rmnic_le32_get(w->max_mtu);
+	p->join = rmnic_le64_get(w->features) & RMNIC_RMP_FEATURE_JOIN;
 	p->segment = rmnic_segment_size(RMNIC_RMP_MIN_MTU);
 	p->mtu = RMNIC_RMP_MIN_MTU;
 	p->credit = RMNIC_PAGE_SIZE;
@@ -285,9 +288,9 @@ static void probe_done(struct rmnic_rmp_call *call)
 
 static void send_probe(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 {
-	struct rmnic_rmp_probe head = { 0 };
-	uint32_t len = sizeof(head);
+	uint32_t len = sizeof(p->probe);
 
+	memset(&p->probe, 0, sizeof(p->probe));
 	p->telling = false;
 	while (p->rung < RUNGS &&
 	       (ladder[p->rung] > c->cfg.max_mtu || ladder[p->rung] > p->max_mtu))
@@ -295,16 +298,14 @@ static void send_probe(struct rmnic_rmp_client *c, struct rmnic_peer *p)
 	if (p->rung >= RUNGS - 1) {
 		/* The smallest is taken for granted. */
 		p->telling = true;
-		head.back = rmnic_le32_put(len);
-		head.segment = rmnic_le32_put(p->segment);
+		p->probe.segment = rmnic_le32_put(p->segment);
 	} else {
 		len = rmnic_segment_size(ladder[p->rung]);
-		head.back = rmnic_le32_put(len);
 	}
-	memset(p->probe, 0, len);
-	memcpy(p->probe, &head, sizeof(head));
+	p->probe.back = rmnic_le32_put(len);
+	p->probe_len = len;
 	p->ctl.done = probe_done;
-	rmnic_call_submit_ctl(c, p, RMNIC_RMP_PROBE, p->probe, len,
+	rmnic_call_submit_ctl(c, p, RMNIC_RMP_PROBE, &p->probe, sizeof(p->probe),
 			      p->telling ? SEAL_NS : PROBE_NS);
 }
 

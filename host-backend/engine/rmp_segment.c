@@ -16,6 +16,15 @@ uint32_t rmnic_segment_size(uint32_t mtu)
 	return size < RMNIC_PAGE_SIZE ? size : RMNIC_PAGE_SIZE;
 }
 
+uint32_t rmnic_segment_join(bool agreed, uint8_t type, uint32_t segment)
+{
+	type &= (uint8_t)~RMNIC_RMP_REPLY;
+	/* The one comes before the agreement, the other measures what it takes to arrive alone. */
+	if (!agreed || type == RMNIC_RMP_HELLO || type == RMNIC_RMP_PROBE)
+		return 0;
+	return RMNIC_RMP_HDR_SIZE + segment;
+}
+
 /* Marks units [first, first + n). False: one of them was marked already; nothing changed. */
 static bool mark(uint64_t *got, uint32_t first, uint32_t n)
 {

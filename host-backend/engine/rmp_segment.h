@@ -18,6 +18,12 @@
  */
 uint32_t rmnic_segment_size(uint32_t mtu);
 
+/*
+ * RMP-41: bytes of a datagram that a message of type may share with others where both ends take that
+ * (agreed) and a datagram carries `segment` bytes of a page; 0: it goes alone.
+ */
+uint32_t rmnic_segment_join(bool agreed, uint8_t type, uint32_t segment);
+
 /* A page being put together. Zeroed: empty, of no attempt. */
 struct rmnic_segments {
 	uint64_t got[RMNIC_SEGMENT_UNITS / 64]; /* a bit each RMNIC_RMP_SEG_ALIGN bytes */

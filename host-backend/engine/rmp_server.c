@@ -103,6 +103,13 @@ void rmnic_server_header(struct rmnic_rmp_server *s, const struct rmnic_call *ca
 	out->credit = credit(s);
 }
 
+uint32_t rmnic_server_join(const struct rmnic_call *call)
+{
+	const struct rmnic_session *session = call->session;
+
+	return session ? rmnic_segment_join(session->join, call->msg.type, session->segment) : 0;
+}
+
 bool rmnic_server_send(struct rmnic_rmp_server *s, const struct rmnic_call *call,
 		       const struct rmnic_tx *tx, uint16_t status)
 {
@@ -119,7 +126,7 @@ void rmnic_server_reply_with(struct rmnic_rmp_server *s, const struct rmnic_call
 			     uint32_t len)
 {
 	uint8_t out[RMNIC_RMP_HDR_SIZE + RMNIC_RMP_MAX_BODY];
-	struct rmnic_tx tx = { .head = out };
+	struct rmnic_tx tx = { .head = out, .join = rmnic_server_join(call) };
 	struct rmnic_rmp_msg m;
 	uint64_t boot = call->session ? s->boot_id : 0;
 
@@ -215,9 +222,9 @@ static void serve(struct rmnic_rmp_server *s, struct rmnic_call *call)
 	}
 }
 
-/* RMP-37: whatever the datagram holds, it is served, answered with a status or counted. */
-void rmnic_rmp_server_rx(struct rmnic_rmp_server *s, const struct rmnic_rx *rx)
+static void message_rx(void *arg, const struct rmnic_rx *rx)
 {
+	struct rmnic_rmp_server *s = arg;
 	struct rmnic_call call = { .rx = rx, .now = rmnic_env_now(&s->cfg.env) };
 	uint32_t id = rmnic_rmp_peek_session(rx->data, rx->len);
 	enum rmnic_rmp_drop drop;
@@ -249,6 +256,12 @@ void rmnic_rmp_server_rx(struct rmnic_rmp_server *s, const struct rmnic_rx *rx)
 	call.session->seen = call.now;
 	s->cfg.store->devices[call.session->device].seen = call.now;
 	serve(s, &call);
+}
+
+/* RMP-37: whatever the datagram holds, it is served, answered with a status or counted. */
+void rmnic_rmp_server_rx(struct rmnic_rmp_server *s, const struct rmnic_rx *rx)
+{
+	rmnic_rmp_each(rx, message_rx, s);
 }
 
 /* --- Rounds --------------------------------------------------------------------------------- */

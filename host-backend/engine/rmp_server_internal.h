@@ -49,6 +49,7 @@ struct rmnic_session {
 	uint32_t device;
 	uint32_t epoch;   /* sealed by this session */
 	uint32_t segment; /* bytes of a page in a datagram to the client */
+	bool join;        /* RMP-41: messages to the client may share a datagram */
 	uint32_t queued;  /* outs QUEUED */
 	uint8_t client[16];
 	uint8_t ip[16];
@@ -98,6 +99,8 @@ void rmnic_server_reply_with(struct rmnic_rmp_server *s, const struct rmnic_call
 /* Fills in an answer's header but for its payload. queued_ns: time spent waiting. */
 void rmnic_server_header(struct rmnic_rmp_server *s, const struct rmnic_call *call,
 			 uint16_t status, uint64_t queued_ns, struct rmnic_rmp_msg *out);
+/* For the answer to call: see struct rmnic_tx. */
+uint32_t rmnic_server_join(const struct rmnic_call *call);
 bool rmnic_server_send(struct rmnic_rmp_server *s, const struct rmnic_call *call,
 		       const struct rmnic_tx *tx, uint16_t status);
 

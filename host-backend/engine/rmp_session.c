@@ -97,6 +97,7 @@ static void welcome(struct rmnic_rmp_server *s, struct rmnic_call *call, uint16_
 	if (status == RMNIC_RMP_S_COOKIE)
 		make_cookie(s, call, rmnic_le64_get(h->nonce), call->now / COOKIE_NS + 1, w.cookie);
 	if (session) {
+		w.features = rmnic_le64_put(session->join ? RMNIC_RMP_FEATURE_JOIN : 0);
 		w.version = RMNIC_RMP_VERSION;
 		w.checksum = rmnic_le32_put(RMNIC_RMP_CHECKSUM_CRC32C);
 		w.cipher = rmnic_le32_put(RMNIC_RMP_CIPHER_NONE);
@@ -192,6 +193,7 @@ void rmnic_session_hello(struct rmnic_rmp_server *s, struct rmnic_call *call)
 		e->id = (upper & ~SLOT_MASK) | (uint32_t)(e - s->sessions);
 		e->device = device;
 		e->segment = rmnic_segment_size(RMNIC_RMP_MIN_MTU);
+		e->join = rmnic_le64_get(h.features) & RMNIC_RMP_FEATURE_JOIN;
 		e->nonce = rmnic_le64_get(h.nonce);
 		memcpy(e->client, h.client, 16);
 		memcpy(e->ip, call->rx->from.ip, 16);

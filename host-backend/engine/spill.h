@@ -57,6 +57,11 @@ struct rmnic_spill_ops {
 	uint64_t (*room)(void *arg);
 	/* Gives places first .. first + n - 1 room, or takes it away. A range is all of one slab. */
 	enum rmnic_spill_hold (*hold)(void *arg, uint64_t first, uint64_t n);
+	/*
+	 * STATE-30: whether something may be in these places, which the file of an earlier backend
+	 * already gave room. It has, until they are released. NULL: no file is ever kept.
+	 */
+	bool (*kept)(void *arg, uint64_t first, uint64_t n);
 	/* No read or write of these places is under way. */
 	void (*release)(void *arg, uint64_t first, uint64_t n);
 	/* False: too many are under way; done() will not be called. May call done() at once. */

@@ -112,6 +112,8 @@ const char *rmnic_state_attach(struct rmnic_state_block *b, void *memory, uint64
 		return "a table of the state block lies outside of it";
 	if (!rmnic_le64_get(h.next_version) || !rmnic_le32_get(h.epoch))
 		return "the state block has no epoch or no version";
+	if (rmnic_le32_get(h.replicas) > RMNIC_RMP_MAX_MEMBERS)
+		return "the state block wants more replicas than a slab can have";
 	b->hdr = memory;
 	b->slabs = (void *)((uint8_t *)memory + rmnic_le64_get(h.slab_offset));
 	b->pages = (void *)((uint8_t *)memory + rmnic_le64_get(h.page_offset));
@@ -123,6 +125,20 @@ const char *rmnic_state_attach(struct rmnic_state_block *b, void *memory, uint64
 	b->slab_pages = s.slab_pages;
 	b->nslabs = s.pages / s.slab_pages;
 	return NULL;
+}
+
+/* --- Replicas -------------------------------------------------------------------------------- */
+
+uint32_t rmnic_state_replicas(const struct rmnic_state_block *b)
+{
+	uint32_t n = rmnic_le32_get(__atomic_load_n(&b->hdr->replicas, __ATOMIC_RELAXED));
+
+	return n > RMNIC_RMP_MAX_MEMBERS ? 0 : n;
+}
+
+void rmnic_state_replicas_set(struct rmnic_state_block *b, uint32_t replicas)
+{
+	RMNIC_PUBLISH(&b->hdr->replicas, rmnic_le32_put(replicas));
 }
 
 /* --- Views ------------------------------------------------------------------------------------ */

@@ -44,6 +44,11 @@ void rmnic_state_format(void *memory, const struct rmnic_state_shape *shape);
 const char *rmnic_state_attach(struct rmnic_state_block *block, void *memory, uint64_t size,
 			       const uint8_t *uuid);
 
+/* STATE-31: members that the device's slabs are to have; 0: as whoever serves it is configured. */
+uint32_t rmnic_state_replicas(const struct rmnic_state_block *block);
+/* replicas: up to RMNIC_RMP_MAX_MEMBERS. */
+void rmnic_state_replicas_set(struct rmnic_state_block *block, uint32_t replicas);
+
 /* The slab's view, copied and checked; view->view is 0 where there is none. False: damaged. */
 bool rmnic_state_view_get(const struct rmnic_state_block *block, uint64_t slab,
 			  struct rmnic_state_view *view);

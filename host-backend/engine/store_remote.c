@@ -39,6 +39,8 @@ void rmnic_remote_move(struct rmnic_remote *r, enum rmnic_remote_status to)
 	    (r->status >= RMNIC_REMOTE_FENCED && to < r->status))
 		return;
 	r->status = to;
+	if (to == RMNIC_REMOTE_FENCED)
+		rmnic_remote_pages_look(r);
 	if (r->cfg.status_changed)
 		r->cfg.status_changed(r->cfg.arg);
 }

@@ -64,6 +64,7 @@ enum rmnic_remote_event_kind {
 	X(DROPPED, "dropped")     /* a member of the slab: server says which */            \
 	X(SYNCING, "syncing")     /* a member is being filled */                           \
 	X(REPAIRED, "repaired")   /* ... and is whole now; pages: how many were copied */  \
+	X(RESCUED, "rescued")     /* one that was away has what is left of the slab */     \
 	X(SYNC_FAILED, "sync failed")                                                      \
 	X(PAGE_LOST, "page lost") /* a page-in found it so: rpn */                         \
 	X(PAGE_FIXED, "page fixed") /* a damaged copy of rpn was replaced */               \
@@ -212,6 +213,12 @@ uint64_t rmnic_store_remote_holds(const struct rmnic_store *store, uint32_t peer
 bool rmnic_store_remote_replicas(struct rmnic_store *store, uint32_t replicas);
 /* Pages a second, 1 at least: see the configuration. */
 void rmnic_store_remote_rates(struct rmnic_store *store, uint32_t repair, uint32_t scrub);
+/*
+ * drop_ns, away_ns, hedge_permille of the configuration, 1 at least. What is waited for already is
+ * given up at the sooner of the old and the new time, or at the new one.
+ */
+void rmnic_store_remote_patience(struct rmnic_store *store, uint64_t drop_ns, uint64_t away_ns,
+				 uint32_t hedge_permille);
 /* Goes through the slabs: not for each page. */
 void rmnic_store_remote_progress(const struct rmnic_store *store,
 				 struct rmnic_remote_progress *out);

@@ -11,6 +11,7 @@
  * remote_place.c   which servers take a slab
  * remote_reserve.c finding a place for slabs
  * remote_plan.c    what a slab's view needs
+ * remote_rescue.c  what is left of a slab whose last members are empty
  * remote_repair.c  filling a member: one that came back, a new one, one instead of another
  * remote_copy.c    one page from a member to another
  * remote_sync.c    ... and all that a member lacks
@@ -155,6 +156,8 @@ int rmnic_remote_entry(const struct rmnic_remote_slab *s, uint64_t store_id, uin
  * with more room of two drawn at random (STATE-26). RMNIC_NO_PEER: there is none.
  */
 uint16_t rmnic_remote_place(struct rmnic_remote *r, uint64_t slab, const uint32_t *but, unsigned int n);
+/* Whether the slab's view names the server, in whatever role. */
+bool rmnic_remote_in_view(const struct rmnic_remote *r, const struct rmnic_remote_slab *s, uint32_t peer);
 /* Whether the server may be given a slab now. */
 bool rmnic_remote_may_take(const struct rmnic_remote *r, uint32_t peer);
 /* Servers that may. */
@@ -209,6 +212,21 @@ uint16_t rmnic_remote_peer_with(struct rmnic_remote *r, struct rmnic_remote_slab
 				uint64_t store_id, uint64_t handle);
 /* The slab's next view is the one without entry i. */
 void rmnic_remote_view_without(struct rmnic_remote *r, uint64_t slab, unsigned int i);
+
+/* --- remote_rescue.c --------------------------------------------------------------------- */
+
+/* Whether all who hold every page of the slab are proved empty. */
+bool rmnic_remote_emptied(struct rmnic_remote *r, struct rmnic_remote_slab *s);
+/* Whether somebody who is no whole member should have the page as its word says (STATE-23). */
+bool rmnic_remote_elsewhere(struct rmnic_remote *r, uint64_t rpn);
+/* The slab's members are empty. True: it is not lost yet, for somebody who is away is waited for. */
+bool rmnic_remote_rescue(struct rmnic_remote *r, uint64_t slab);
+/* Whether that is so. */
+bool rmnic_remote_rescuing(struct rmnic_remote *r, uint64_t slab);
+/* Does what can be done about it now. */
+void rmnic_remote_rescue_plan(struct rmnic_remote *r, uint64_t slab);
+/* The job's server gave an away entry of such a slab its new handle. False: there is none any more. */
+bool rmnic_remote_rescue_join(struct rmnic_remote *r, const struct rmnic_remote_job *j);
 
 /* --- remote_copy.c ----------------------------------------------------------------------- */
 

@@ -44,6 +44,7 @@ struct rmnic_remote_slab {
 	uint16_t peer[RMNIC_MEMBERS]; /* RMNIC_NO_PEER: not met yet */
 	uint64_t since[RMNIC_MEMBERS];
 	uint64_t repair_at; /* ns: not before */
+	uint64_t rescue_by; /* ns: how long one that is away is waited for; 0: nobody is */
 	uint64_t away_at;   /* ns: since when `away` is as it is; 0: nobody looked yet */
 	uint8_t away_seen;
 	struct rmnic_rmp_member member[RMNIC_MEMBERS];

@@ -2,6 +2,8 @@
 #include "memd/config.h"
 
 #include "common/conf_net.h"
+#include "common/cpu_awake.h"
+#include "common/cpu_latency.h"
 #include "common/log.h"
 #include "dpdk/wait.h"
 #include "rmnic/rmp.h"
@@ -50,6 +52,12 @@ static const struct rmnic_conf_setting settings[] = {
 	  .names = poll_names, .metavar = "MODE",
 	  .help = "what to do without work: sleep where CPUs are shared and spin for a while "
 		  "where they are not (adaptive), never sleep (busy), always sleep (block)" },
+	{ .name = "cpu-dma-latency-us", .type = RMNIC_CONF_UINT, FIELD(cpu_latency_us),
+	  .max = RMNIC_CPU_LATENCY_ANY, .def = RMNIC_CPU_LATENCY_DEFAULT, .metavar = "N",
+	  .help = RMNIC_CPU_LATENCY_HELP },
+	{ .name = "awake-s", .type = RMNIC_CONF_UINT, FIELD(awake_s),
+	  .max = RMNIC_CPU_AWAKE_MAX_S, .def = RMNIC_CPU_AWAKE_DEFAULT, .metavar = "N",
+	  .help = RMNIC_CPU_AWAKE_HELP },
 	{ .name = "no-huge", .type = RMNIC_CONF_BOOL, FIELD(no_huge),
 	  .help = "use no huge pages, neither for what is lent nor for DPDK" },
 	{ .name = "memory-mib", .type = RMNIC_CONF_UINT, FIELD(memory_mib), .min = 16, .max = 65536,

@@ -29,6 +29,8 @@ struct memd_config {
 	uint64_t lcores;
 	const char *cpus;
 	int poll; /* enum rmnic_poll_mode */
+	uint64_t cpu_latency_us;
+	uint64_t awake_s;
 	bool no_huge;
 	uint64_t memory_mib; /* DPDK's own */
 	struct rmnic_conf_uuid uuid;

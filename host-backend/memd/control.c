@@ -126,9 +126,10 @@ static int run_status(void *arg, const json_t *request, json_t **result, struct 
 	json_t *lcores, *out;
 
 	(void)request;
-	lcores = json_pack("[{s:i,s:f,s:I}]", "lcore", 1, "busy_percent",
+	lcores = json_pack("[{s:i,s:f,s:I,s:b,s:s}]", "lcore", 1, "busy_percent",
 			   up > slept ? 100.0 * (double)(up - slept) / (double)up : 0.0, "sessions",
-			   (json_int_t)figure(f, n, "sessions"));
+			   (json_int_t)figure(f, n, "sessions"), "awake", c->server->awake.asking,
+			   "sched", c->server->batch.on ? "batch" : "other");
 	out = json_pack("{s:s,s:s,s:s,s:i,s:I,s:s,s:s,s:b,s:o*,s:o*}", "program", memd_program.name,
 			"version", RMNIC_BACKEND_VERSION, "uuid", rmnic_uuid_format(c->server->uuid, uuid), "pid",
 			(int)getpid(), "uptime_s", (json_int_t)(up / 1000000), "memory",

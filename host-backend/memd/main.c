@@ -8,6 +8,7 @@
 
 #include "common/conf_net.h"
 #include "common/ctl.h"
+#include "common/cpu_latency.h"
 #include "common/daemon.h"
 #include "common/log.h"
 #include "dpdk/eal.h"
@@ -170,6 +171,8 @@ static int start(struct memd *d, struct rmnic_error *err)
 		return -1;
 	/* Before what is lent is there: that is locked as it is used, and not all at once. */
 	rmnic_daemon_lock_memory(d->daemon);
+	if (rmnic_cpu_latency_ask(d->config.cpu_latency_us, err))
+		return -1;
 	d->server.config = &d->config;
 	d->server.ports = d->ports;
 	if (memd_server_start(&d->server, err))

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/timeout.h"
 #include "rmnic/device.h"
 
 #define LOOK_US  UINT64_C(1000000)
-#define SLACK_US UINT64_C(100000)
 /* Of the machine's memory: there the kernel is busy with finding pages already. */
 #define DEFAULT_SHARE 64
 /* Somebody waited for memory for 100 ms of 2 s, the shortest time that a plain user may ask for. */
@@ -134,9 +134,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct memd_pressure *p = arg;
 
+	(void)usec;
 	look(p);
-	sd_event_source_set_time(source, usec + LOOK_US);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return rmnic_timeout_set(sd_event_source_get_event(source), &p->timer, LOOK_US, on_timer, p);
 }
 
 static int on_stall(sd_event_source *source, int fd, uint32_t revents, void *arg)
@@ -166,7 +166,6 @@ struct memd_pressure *memd_pressure_open(sd_event *event, struct memd_server *se
 					 const struct memd_config *config, struct rmnic_error *err)
 {
 	struct memd_pressure *p = calloc(1, sizeof(*p));
-	uint64_t now = 0;
 
 	if (!p) {
 		rmnic_error_set(err, "no memory to watch memory");
@@ -175,9 +174,7 @@ struct memd_pressure *memd_pressure_open(sd_event *event, struct memd_server *se
 	p->server = server;
 	p->config = config;
 	p->fd = -1;
-	sd_event_now(event, CLOCK_MONOTONIC, &now);
-	if (sd_event_add_time(event, &p->timer, CLOCK_MONOTONIC, now + LOOK_US, SLACK_US, on_timer,
-			      p) < 0) {
+	if (rmnic_timeout_set(event, &p->timer, LOOK_US, on_timer, p) < 0) {
 		rmnic_error_set(err, "no timer to watch memory with");
 		memd_pressure_close(p);
 		return NULL;

@@ -25,7 +25,7 @@
 static uint64_t env_now(void *arg)
 {
 	(void)arg;
-	return rmnic_udp_now();
+	return rmnic_udp_round_now();
 }
 
 static uint64_t env_random(void *arg)
@@ -166,25 +166,41 @@ static uint64_t deadline(const struct memd_server *s)
 {
 	uint64_t due = rmnic_udp_deadline(s->udp), scrub = rmnic_rmp_server_deadline(s->rmp);
 	uint64_t look = s->config->lease ? rmnic_udp_now() + LEASE_LOOK_NS : UINT64_MAX;
+	uint64_t awake = rmnic_cpu_awake_deadline(&s->awake);
 
 	due = scrub < due ? scrub : due;
+	due = awake < due ? awake : due;
 	return look < due ? look : due;
+}
+
+static void settle_cpus(struct memd_server *s)
+{
+	uint64_t now = rmnic_udp_round_now(), reads = rmnic_rmp_server_counters(s->rmp)->reads;
+
+	if (reads != s->reads)
+		rmnic_cpu_awake_paged(&s->awake, now);
+	s->reads = reads;
+	rmnic_cpu_awake_settle(&s->awake, now);
 }
 
 static int loop(void *arg)
 {
 	struct memd_server *s = arg;
 
+	rmnic_sched_batch_begin(&s->batch, RMNIC_SCHED_BATCH_FILE);
 	while (!s->stop) {
 		s->rounds++;
 		if (one_round(s)) {
 			s->busy_rounds++;
 			rmnic_wait_busy(s->wait);
 		} else if (rmnic_wait_idle(s->wait)) {
+			settle_cpus(s);
 			/* What wakes it stays readable until it was looked at: nothing is missed. */
 			rmnic_wait_sleep(s->wait, deadline(s), false);
+			rmnic_sched_batch_slept(&s->batch, rmnic_udp_round_now());
 		}
 	}
+	rmnic_sched_batch_end(&s->batch);
 	return 0;
 }
 
@@ -309,6 +325,7 @@ int memd_server_start(struct memd_server *s, struct rmnic_error *err)
 	unsigned int lcore = rte_get_next_lcore(-1u, 1, 0);
 
 	s->started = rmnic_udp_now();
+	rmnic_cpu_awake_init(&s->awake, s->config->awake_s);
 	if (open_network(s, err) || open_store(s, err) || register_memory(s, err) ||
 	    open_rmp(s, err) || open_wait(s, !rmnic_eal_owns_cpus(), err))
 		return -1;
@@ -330,6 +347,7 @@ void memd_server_stop(struct memd_server *s)
 		memd_server_call(s, stop, NULL);
 		rte_eal_wait_lcore(rte_get_next_lcore(-1u, 1, 0));
 	}
+	rmnic_cpu_awake_end(&s->awake);
 	/* Nothing refers to a page any more when the socket is closed. */
 	if (s->socket)
 		rmnic_udp_close(s->socket);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/cpu_awake.h"
+#include "common/sched_batch.h"
 #include "common/error.h"
 #include "dpdk/udp.h"
 #include "dpdk/wait.h"
@@ -32,6 +34,9 @@ struct memd_server {
 	struct rmnic_udp_socket *socket;
 	struct rmnic_wait *wait;
 	struct memd_mailbox *mailbox;
+	struct rmnic_cpu_awake awake;
+	struct rmnic_sched_batch batch;
+	uint64_t reads; /* page-ins that it knows of */
 	uint64_t rounds, busy_rounds, started;
 	bool running;
 	bool stop;

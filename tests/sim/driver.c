@@ -238,8 +238,8 @@ static void page_ended(struct sim *s, struct rings_op *o, uint32_t i, bool ok)
 
 	if (o->opcode == RMNIC_OP_PAGE_OUT) {
 		model_written(&s->model, rpn, o->content[i], ok);
-		if (ok)
-			oracle_acked(s, rpn);
+		if (ok) /* a command of several pages ends with the last of them, and interrupts take time */
+			oracle_acked(s, rpn, 0);
 		if (ok && !i && o->raced) /* or that: the next read tells */
 			model_write(&s->model, rpn, o->raced);
 	} else if (o->opcode == RMNIC_OP_FREE) {

@@ -33,6 +33,8 @@ static void kill_server(struct sim *s, bool memory)
 	if (i == CLUSTER_SERVERS)
 		return;
 	sim_event(s, "server %u dies, %s memory", i, memory ? "keeps" : "loses");
+	if (!memory)
+		oracle_going(s, i, 0, s->model.npages);
 	cluster_server_stop(&s->w, i, memory);
 	s->servers[i].up_at = for_a_while(s);
 	if (!memory)
@@ -93,6 +95,7 @@ static void fault_rot(struct sim *s)
 		return;
 	meta = &slab->meta[page];
 	memnet_settle(&s->w.net, s->w.servers[i].end); /* what is on its way was read already */
+	oracle_going(s, i, slab->number * CLUSTER_SLAB + page, 1);
 	if ((meta->vstate & RMNIC_RMP_PAGE_STORED) && !sim_one_of(s, 4))
 		rmnic_frame_data(ms->frames, meta->body)[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	else if ((meta->vstate & RMNIC_RMP_PAGE_FILLED) && sim_one_of(s, 2))
@@ -219,7 +222,6 @@ static void fault_succeed(struct sim *s)
 
 	if (s->stalled || s->wake_at || s->rings || s->w.spill)
 		return; /* who has the file open is known to be dead */
-	guest_old_audit(s);
 	memset(s->junk, 0, sizeof(s->junk));
 	s->w.net.ends[s->w.backend].frozen = true;
 	s->old_ops = s->ops;

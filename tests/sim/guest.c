@@ -13,6 +13,7 @@ static void guest_op_done(struct rmnic_page_op *op, uint16_t status)
 	struct sim_op *o = (struct sim_op *)op;
 
 	o->status = status;
+	o->view = oracle_view(o->sim, op->rpn);
 	o->ended = true;
 }
 
@@ -29,7 +30,7 @@ static void send(struct sim *s, struct rmnic_store *store, struct sim_op *o)
 		o->page[0] = o->page[511] = ~UINT64_C(0);
 	status = o->out ? store->ops->page_out(store, &o->op) : store->ops->page_in(store, &o->op);
 	if (status != RMNIC_STORE_PENDING)
-		guest_op_done(&o->op, status);
+		o->op.done(&o->op, status);
 	else if (o->out) /* a guest that does not keep its page as it was (RULES B5) */
 		memset(o->page, 0xdd, sizeof(o->page));
 }
@@ -67,7 +68,7 @@ static void end(struct sim *s, struct sim_op *o)
 	if (o->out) {
 		model_written(&s->model, o->op.rpn, o->content, ok);
 		if (ok) {
-			oracle_acked(s, o->op.rpn);
+			oracle_acked(s, o->op.rpn, o->view);
 		} else { /* the driver redrives it */
 			model_write(&s->model, o->op.rpn, o->content);
 			o->again = s->w.net.now + 5 * MS;
@@ -172,28 +173,32 @@ void guest_redrive(struct sim *s)
 
 /* --- The backend that was succeeded -------------------------------------------------------------- */
 
+/*
+ * RMP-13: who had sealed the successor's epoch before this one woke up takes nothing from it any more.
+ * STATE-32: once it is told of that it goes on with nobody.
+ */
+static void old_op_done(struct rmnic_page_op *op, uint16_t status)
+{
+	struct sim_op *o = (struct sim_op *)op;
+	struct sim *s = o->sim;
+
+	if (status == RMNIC_SC_OK &&
+	    (oracle_old_member(s, op->rpn, s->old_fenced) ||
+	     rmnic_store_remote_status(cluster_old(&s->w)->store, NULL) == RMNIC_REMOTE_FENCED))
+		sim_fail(s, "page-out %" PRIu64 " of a backend with a successor was acknowledged", op->rpn);
+}
+
 void guest_old_writes(struct sim *s)
 {
 	struct rmnic_store *store = cluster_old(&s->w)->store;
 
+	s->old_fenced = oracle_sealed(s);
 	for (unsigned int i = 0; i < JUNK; i++) {
 		struct sim_op *o = &s->junk[i];
 
-		*o = (struct sim_op){ .used = true, .out = true, .content = POISON + i,
+		*o = (struct sim_op){ .sim = s, .used = true, .out = true, .content = POISON + i,
 				      .op = { .rpn = sim_below(s, s->model.npages), .data = o->page,
-					      .done = guest_op_done } };
+					      .done = old_op_done } };
 		send(s, store, o);
-	}
-}
-
-/* RMP-13: its successor was ready before it woke up, so nobody takes anything from it any more. */
-void guest_old_audit(struct sim *s)
-{
-	for (unsigned int i = 0; i < JUNK; i++) {
-		const struct sim_op *o = &s->junk[i];
-
-		if (o->used && o->ended && o->status == RMNIC_SC_OK)
-			sim_fail(s, "page-out %" PRIu64 " of a backend with a successor was acknowledged",
-				 o->op.rpn);
 	}
 }

@@ -62,15 +62,28 @@ static bool rotten(const struct sim *s, const struct rmnic_mem_slab *slab, uint3
 	return meta->vstate & RMNIC_RMP_PAGE_BAD;
 }
 
+/* RMP-39: what is damaged stays so when its slab gets another handle. */
+static void rots_follow(struct sim *s, const struct rmnic_rmp_member *m)
+{
+	const struct rmnic_mem_slab *slab = oracle_slab(s, m);
+
+	for (unsigned int i = 0; slab && i < s->nrots && i < ROTS; i++)
+		if (s->rots[i].server == oracle_server(m) && s->rots[i].handle == slab->previous)
+			s->rots[i].handle = slab->handle;
+}
+
+/* STATE-3: a greater version is a copy of it only while a write is under way. */
 static bool has_copy(struct sim *s, const struct rmnic_rmp_member *m, uint64_t rpn)
 {
 	const struct rmnic_mem_slab *slab = oracle_slab(s, m);
 	uint32_t page = (uint32_t)(rpn % CLUSTER_SLAB);
+	uint64_t word = rmnic_state_page(&s->block, rpn), version;
 
-	return slab && (slab->meta[page].vstate & CONTENT) &&
-	       slab->meta[page].vstate >> RMNIC_RMP_VERSION_SHIFT >=
-		       VERSION(rmnic_state_page(&s->block, rpn)) &&
-	       !rotten(s, slab, page);
+	if (!slab || !(slab->meta[page].vstate & CONTENT) || rotten(s, slab, page))
+		return false;
+	version = slab->meta[page].vstate >> RMNIC_RMP_VERSION_SHIFT;
+	return version == VERSION(word) ||
+	       (version > VERSION(word) && (word & RMNIC_STATE_PAGE_WRITING));
 }
 
 static bool is_spilled(const struct sim *s, uint64_t rpn)
@@ -80,8 +93,8 @@ static bool is_spilled(const struct sim *s, uint64_t rpn)
 		       VERSION(rmnic_state_page(&s->block, rpn));
 }
 
-/* Whether somebody whom the page's view names can give it. */
-static bool lives(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
+/* Whether one of those entries, of the page's view, can give it. */
+static bool lives_at(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v, unsigned int which)
 {
 	uint64_t word = rmnic_state_page(&s->block, rpn);
 
@@ -90,9 +103,27 @@ static bool lives(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
 	if (KIND(word) != RMNIC_STATE_PAGE_HELD)
 		return KIND(word) != RMNIC_STATE_PAGE_LOST;
 	for (unsigned int i = 0; i < v->members; i++)
-		if ((whole(v) >> i & 1) && has_copy(s, &v->member[i], rpn))
+		if ((which >> i & 1) && has_copy(s, &v->member[i], rpn))
 			return true;
 	return false;
+}
+
+/* STATE-33: who is away, or being filled, is a holder of what it was not dropped too early for. */
+static unsigned int holders(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
+{
+	uint64_t version = VERSION(rmnic_state_page(&s->block, rpn));
+	unsigned int which = whole(v);
+
+	for (unsigned int i = 0; i < v->members; i++)
+		if (((v->away | v->syncing) >> i & 1) && version < rmnic_le64_get(v->since[i]))
+			which |= 1u << i;
+	return which;
+}
+
+/* Whether somebody whom the page's view names can give it, or will. */
+static bool lives(struct sim *s, uint64_t rpn, const struct rmnic_state_view *v)
+{
+	return lives_at(s, rpn, v, holders(s, rpn, v));
 }
 
 static void view_of(struct sim *s, uint64_t slab, struct rmnic_state_view *v)
@@ -119,10 +150,32 @@ void oracle_doom_all(struct sim *s)
 		oracle_doom(s, i);
 }
 
+/*
+ * Before a server loses these pages. One that came home from the spill file, of which the backend has
+ * not heard yet, is on the disk and at home: that it is at home may be heard when it is not any more.
+ */
+void oracle_going(struct sim *s, unsigned int server, uint64_t rpn, uint64_t n)
+{
+	for (uint64_t end = rpn + n; rpn < end && rpn < s->model.npages; rpn++) {
+		const struct rmnic_state_view *v = &s->views[rpn / CLUSTER_SLAB];
+		bool here = false, elsewhere = false;
+
+		for (unsigned int i = 0; i < v->members; i++)
+			if (live(v) >> i & 1 && has_copy(s, &v->member[i], rpn))
+				*(oracle_server(&v->member[i]) == server ? &here : &elsewhere) = true;
+		if (here && !elsewhere && KIND(rmnic_state_page(&s->block, rpn)) == RMNIC_STATE_PAGE_SPILLED)
+			s->model.pages[rpn].doomed = true;
+	}
+}
+
 /* --- Views ------------------------------------------------------------------------------------- */
 
-/* STATE-25: whoever may be read from now on has all that was acknowledged, and no freed page. */
-static void promoted(struct sim *s, uint64_t slab, const struct rmnic_rmp_member *m)
+/*
+ * STATE-25: whoever may be read from now on has all that was acknowledged and that somebody whom it could
+ * be copied from has, and no freed page.
+ */
+static void promoted(struct sim *s, uint64_t slab, const struct rmnic_rmp_member *m,
+		     const struct rmnic_state_view *from)
 {
 	const struct rmnic_mem_slab *at = oracle_slab(s, m);
 	const struct rmnic_memstore *ms = s->w.servers[oracle_server(m)].store;
@@ -142,16 +195,18 @@ static void promoted(struct sim *s, uint64_t slab, const struct rmnic_rmp_member
 		    s->model.pages[slab * CLUSTER_SLAB + i].doomed)
 			continue;
 		if (KIND(word) == RMNIC_STATE_PAGE_HELD &&
-		    (version != VERSION(word) || !(at->meta[i].vstate & CONTENT)))
+		    (version != VERSION(word) || !(at->meta[i].vstate & CONTENT)) &&
+		    lives_at(s, slab * CLUSTER_SLAB + i, from, whole(from)))
 			sim_fail(s, "page %" PRIu64 ": server %u is a whole member with version %" PRIu64
 				 ", acknowledged was %" PRIu64, slab * CLUSTER_SLAB + i,
 				 oracle_server(m), version, VERSION(word));
 		/*
 		 * A server that was a member before all was lost gives the same slab again (RMP-15),
-		 * with pages that were freed since: no harm, for no word asks for them.
+		 * with pages that were freed since: no harm, for no word asks for them. Nor for what a
+		 * succeeded backend wrote there, above every version that this one knows (STATE-32).
 		 */
 		if (KIND(word) == RMNIC_STATE_PAGE_FREED && !(word & RMNIC_STATE_PAGE_TELL) &&
-		    !s->lost_at[slab] && (at->meta[i].vstate & CONTENT))
+		    !s->lost_at[slab] && (at->meta[i].vstate & CONTENT) && version <= VERSION(word))
 			sim_fail(s, "page %" PRIu64 ": it is free, and server %u is a whole member with it",
 				 slab * CLUSTER_SLAB + i, oracle_server(m));
 	}
@@ -190,15 +245,35 @@ static void view_changed(struct sim *s, uint64_t slab, const struct rmnic_state_
 				sim_fail(s, "slab %" PRIu64 ": server %u is a member twice", slab,
 					 oracle_server(&v->member[i])); /* STATE-26 */
 	for (unsigned int i = 0; i < v->members; i++)
+		rots_follow(s, &v->member[i]);
+	for (unsigned int i = 0; i < v->members; i++)
 		stayed |= (whole(v) >> i & 1) && named(old, whole(old), &v->member[i]);
 	if (!stayed && old->members)
 		s->lost_at[slab] = s->w.net.now;
 	for (unsigned int i = 0; i < v->members && old->members; i++)
 		if ((whole(v) >> i & 1) && !named(old, whole(old), &v->member[i]))
-			promoted(s, slab, &v->member[i]);
+			promoted(s, slab, &v->member[i], old);
 	if (whole(old) && !whole(v) && v->members)
 		last_dropped(s, slab, old);
 	oracle_doom(s, slab);
+}
+
+/* STATE-33: who is away is not waited for longer than that; the store began later, when it was told. */
+static void waited(struct sim *s, uint64_t slab)
+{
+	const struct rmnic_state_view *v = &s->views[slab];
+	uint64_t most = s->w.cfg.away_ns ? s->w.cfg.away_ns : LONG_NS;
+	bool emptied = whole(v) != 0;
+
+	for (unsigned int i = 0; i < v->members; i++)
+		emptied &= !(whole(v) >> i & 1) || !oracle_slab(s, &v->member[i]);
+	if (!emptied)
+		s->emptied_at[slab] = 0;
+	else if (!s->emptied_at[slab])
+		s->emptied_at[slab] = s->w.net.now;
+	else if (s->w.net.now - s->emptied_at[slab] >= most)
+		for (uint64_t rpn = slab * CLUSTER_SLAB; rpn < (slab + 1) * CLUSTER_SLAB; rpn++)
+			s->model.pages[rpn].doomed |= !lives_at(s, rpn, v, whole(v));
 }
 
 void oracle_views(struct sim *s)
@@ -206,6 +281,7 @@ void oracle_views(struct sim *s)
 	struct rmnic_state_view v;
 
 	for (uint64_t i = 0; i < s->block.nslabs && !s->failure[0]; i++) {
+		waited(s, i);
 		if (s->block.slabs[i].current == s->views[i].view)
 			continue;
 		view_of(s, i, &v);
@@ -238,12 +314,47 @@ void oracle_watch(struct sim *s)
 	s->watched = sum;
 }
 
+/* --- The backend that was succeeded --------------------------------------------------------------- */
+
+uint64_t oracle_sealed(struct sim *s)
+{
+	uint64_t servers = 0;
+
+	for (unsigned int i = 0; i < s->w.nservers; i++) {
+		const struct rmnic_memstore *ms = s->w.servers[i].store;
+
+		servers |= (uint64_t)(ms && ms->devices[0].used && ms->devices[0].epoch == s->w.epoch) << i;
+	}
+	return servers;
+}
+
+bool oracle_old_member(struct sim *s, uint64_t rpn, uint64_t servers)
+{
+	struct rmnic_state_block b;
+	struct rmnic_state_view v;
+
+	if (rmnic_state_attach(&b, cluster_old(&s->w)->state, s->w.state_size, s->w.cfg.device) ||
+	    !rmnic_state_view_get(&b, rpn / CLUSTER_SLAB, &v))
+		return true; /* it has spoilt it */
+	for (unsigned int i = 0; i < v.members; i++)
+		if ((whole(&v) >> i & 1) && (servers >> oracle_server(&v.member[i]) & 1))
+			return true;
+	return false;
+}
+
 /* --- Answers ----------------------------------------------------------------------------------- */
 
-/* STATE-2, STATE-21: whole members have it, and know that they are members. */
-void oracle_acked(struct sim *s, uint64_t rpn)
+uint64_t oracle_view(const struct sim *s, uint64_t rpn)
 {
-	const struct rmnic_state_view *seen = &s->views[rpn / CLUSTER_SLAB];
+	return rmnic_le64_get(s->block.slabs[rpn / CLUSTER_SLAB].current);
+}
+
+/*
+ * STATE-2, STATE-21: whole members have it, and know that they are members. The view is the one of
+ * that moment: when the guest looks there may be another, which need not be known to anybody yet.
+ */
+void oracle_acked(struct sim *s, uint64_t rpn, uint64_t view)
+{
 	uint64_t word = rmnic_state_page(&s->block, rpn);
 	const struct rmnic_mem_slab *at;
 	struct rmnic_state_view v;
@@ -261,13 +372,10 @@ void oracle_acked(struct sim *s, uint64_t rpn)
 		if (at->meta[rpn % CLUSTER_SLAB].vstate >> RMNIC_RMP_VERSION_SHIFT != VERSION(word))
 			sim_fail(s, "page %" PRIu64 " was acknowledged, and server %u has not got it", rpn,
 				 oracle_server(&v.member[i]));
-		/* A command of several pages ends with the last of them, and interrupts take time. */
-		if (!s->rings && named(seen, whole(seen), &v.member[i]) &&
-		    rmnic_le64_get(at->view.view) < rmnic_le64_get(seen->view))
+		if (rmnic_le64_get(at->view.view) < view)
 			sim_fail(s, "page %" PRIu64 " was acknowledged, and server %u knows view %" PRIu64
 				 " of %" PRIu64, rpn, oracle_server(&v.member[i]),
-				 (uint64_t)rmnic_le64_get(at->view.view),
-				 (uint64_t)rmnic_le64_get(seen->view));
+				 (uint64_t)rmnic_le64_get(at->view.view), view);
 	}
 	s->model.pages[rpn].doomed = !lives(s, rpn, &v);
 }
@@ -367,6 +475,6 @@ void oracle_audit(struct sim *s)
 		view_of(s, i, &v);
 		for (unsigned int k = 0; k < v.members; k++)
 			if (whole(&v) >> k & 1)
-				promoted(s, i, &v.member[k]);
+				promoted(s, i, &v.member[k], &v);
 	}
 }

@@ -178,6 +178,19 @@ static bool is_whole(const struct sim *s, const struct rmnic_remote_progress *p)
 	       p->slabs == s->block.nslabs;
 }
 
+/* What a server had is released after the views that do not name it any more are known (STATE-17). */
+static void wait_for_drain(struct sim *s, unsigned int i, uint64_t until)
+{
+	uint32_t peer = s->w.servers[i].peer;
+
+	if (!s->servers[i].draining)
+		return;
+	while (rmnic_store_remote_holds(s->w.store, peer) && s->w.net.now < until && !s->failure[0])
+		round_of(s, s->w.net.now + 50 * MS);
+	if (rmnic_store_remote_holds(s->w.store, peer))
+		sim_fail(s, "server %u is drained, and views name it", i);
+}
+
 /* Nothing is left to be repaired, where servers are enough. */
 static void wait_for_repair(struct sim *s)
 {
@@ -198,8 +211,7 @@ static void wait_for_repair(struct sim *s)
 			 " pages spilled", END_TIME / SECOND, p.slabs, s->block.nslabs, p.degraded,
 			 p.syncing, p.away, p.moving, p.spilled);
 	for (unsigned int i = 0; i < s->w.nservers && !s->failure[0]; i++)
-		if (s->servers[i].draining && rmnic_store_remote_holds(s->w.store, s->w.servers[i].peer))
-			sim_fail(s, "server %u is drained, and views name it", i);
+		wait_for_drain(s, i, until);
 }
 
 /* STATE-27: what is damaged at rest is found and replaced, as long as somebody has it right. */
@@ -265,7 +277,6 @@ static void calm_part(struct sim *s)
 /* Each frame is in a slab, or free: nothing leaks, whatever happened. */
 static void audit(struct sim *s)
 {
-	guest_old_audit(s);
 	if (s->rings)
 		rings_audit(s);
 	if (s->spill.wrong)

@@ -25,6 +25,7 @@ static void draw_network(struct sim *s)
 	unsigned int most = mtu > 4200 ? 120 : 50;
 
 	s->w.net.mtu = mtu;
+	s->w.net.join = true;
 	s->w.net.keep_old = s->weight[FAULT_REPLAY] != 0;
 	f->delay_ns = 1000 + sim_below(s, 50000);
 	f->jitter_ns = sim_one_of(s, 2) ? sim_below(s, 200000) : 0;

@@ -52,6 +52,7 @@ struct sim_op {
 	uint16_t status;
 	uint64_t content;
 	uint64_t started;
+	uint64_t view;  /* of its slab when it ended */
 	uint64_t again; /* 0, or when to send it again */
 	uint64_t page[RMNIC_PAGE_SIZE / 8];
 };
@@ -91,6 +92,7 @@ struct sim {
 	struct sim_op *ops;     /* MAX_OPS */
 	struct sim_op *old_ops; /* of the backend that was succeeded */
 	struct sim_op junk[JUNK]; /* what that one writes when it resumes */
+	uint64_t old_fenced; /* a bit a server that knew of its successor by then */
 	bool with_rings;
 	struct rings *rings; /* NULL: the guest has the store to itself, without a device */
 	struct sim_server servers[CLUSTER_SERVERS];
@@ -98,6 +100,7 @@ struct sim {
 	unsigned int nrots;
 	struct rmnic_state_view views[MAX_SLABS]; /* as they were seen last */
 	uint64_t lost_at[MAX_SLABS]; /* when nobody of an old view was left in the new one */
+	uint64_t emptied_at[MAX_SLABS]; /* when the memory of its last whole member was lost; 0: it is there */
 	uint64_t trouble; /* of the backend itself */
 	uint64_t heal_at, wake_at, old_at, disk_at;
 	uint64_t disk_trouble;
@@ -137,11 +140,19 @@ unsigned int oracle_server(const struct rmnic_rmp_member *m);
 /* Copies may be gone: pages of the slab that have no other are lost, rightly. */
 void oracle_doom(struct sim *s, uint64_t slab);
 void oracle_doom_all(struct sim *s);
+/* Before a server loses pages from rpn on. */
+void oracle_going(struct sim *s, unsigned int server, uint64_t rpn, uint64_t n);
 void oracle_watch(struct sim *s);
+/* A bit a server that has sealed the present epoch. */
+uint64_t oracle_sealed(struct sim *s);
+/* Whether a whole member of a page's slab, as the backend that was succeeded has it, is one of those. */
+bool oracle_old_member(struct sim *s, uint64_t rpn, uint64_t servers);
 /* Looks at views that have changed since. */
 void oracle_views(struct sim *s);
-/* A page-out was acknowledged. */
-void oracle_acked(struct sim *s, uint64_t rpn);
+/* The view that the row of a page's slab has now. */
+uint64_t oracle_view(const struct sim *s, uint64_t rpn);
+/* A page-out was acknowledged, when its slab had that view; 0: nobody knows. */
+void oracle_acked(struct sim *s, uint64_t rpn, uint64_t view);
 /* Whether an error may be, of an operation that began at a time. */
 bool oracle_excused(struct sim *s, uint64_t rpn, bool out, uint16_t status, uint64_t started);
 /* Whether servers are enough for every slab to be whole. */
@@ -159,7 +170,6 @@ void guest_reap(struct sim *s);
 void guest_redrive(struct sim *s);
 /* The backend that was succeeded goes on: nothing that it does may count. */
 void guest_old_writes(struct sim *s);
-void guest_old_audit(struct sim *s);
 
 /* faults.c: what goes wrong, and how it heals. */
 extern const char *const fault_names[FAULT_COUNT];

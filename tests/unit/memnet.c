@@ -106,6 +106,7 @@ static void push(struct memnet *net, struct memnet_packet *p)
 	for (; i > 1 && before(p, net->heap[i / 2]); i /= 2)
 		net->heap[i] = net->heap[i / 2];
 	net->heap[i] = p;
+	p->queued = true;
 }
 
 static struct memnet_packet *pop(struct memnet *net)
@@ -121,6 +122,7 @@ static struct memnet_packet *pop(struct memnet *net)
 	}
 	if (net->count)
 		net->heap[i] = last;
+	top->queued = false;
 	return top;
 }
 
@@ -163,6 +165,8 @@ static struct memnet_packet *make(struct memnet *net, unsigned int from, unsigne
 	p->tx = *tx;
 	p->len = tx->head_len + tx->data_len;
 	p->copied = !tx->data_len;
+	p->queued = false;
+	p->sent = net->now;
 	p->sum = tx->data_len ? sum(tx->data, tx->data_len) : 0;
 	p->net = net;
 	p->corrupt = memnet_chance(net, net->faults.corrupt);
@@ -235,6 +239,20 @@ static unsigned int find_end(const struct memnet *net, const struct rmnic_addr *
 	return MEMNET_ENDS;
 }
 
+/* Adds tx to the datagram that its end sent last, just now and the same way. False: it has to go alone. */
+static bool join(struct memnet_end *end, unsigned int target, enum rmnic_lane lane, const struct rmnic_tx *tx)
+{
+	struct memnet_packet *p = end->open;
+
+	if (!p || !tx->join || tx->data || !p->queued || p->from != end->index || p->sent != end->net->now ||
+	    p->to != target || p->lane != lane || !p->copied || p->len + tx->head_len > tx->join)
+		return false;
+	memcpy(p->bytes + p->len, tx->head, tx->head_len);
+	p->len += tx->head_len;
+	end->net->joined++;
+	return true;
+}
+
 static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *to,
 		     const struct rmnic_tx *tx)
 {
@@ -247,14 +265,22 @@ static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *t
 	    tx_full(net, end))
 		return false;
 	net->sent++;
+	if (net->join && join(end, target, lane, tx))
+		return true;
 	p = make(net, end->index, target, lane, tx);
-	if (target == MEMNET_ENDS || memnet_chance(net, net->faults.loss) ||
-	    p->len > net->mtu - 28 || (net->filter && !net->filter(net->filter_arg, p)) ||
+	if (net->filter && !net->filter(net->filter_arg, p)) {
+		memnet_bytes(p);
+		net->spare[net->nspare++] = p; /* it never was in the sender's ring: see put() */
+		net->lost++;
+		return true;
+	}
+	if (target == MEMNET_ENDS || memnet_chance(net, net->faults.loss) || p->len > net->mtu - 28 ||
 	    (net->ports.bps && !over_ports(net, p))) {
 		drop(net, p);
 		return true;
 	}
 	push(net, p);
+	end->open = tx->join ? p : NULL;
 	if (memnet_chance(net, net->faults.duplicate)) {
 		struct rmnic_tx again = { .head = p->bytes, .head_len = p->len };
 

@@ -34,6 +34,7 @@ struct memnet_end {
 	unsigned int ninbox;
 	struct memnet_packet *old[MEMNET_OLD]; /* frames of its TX ring, with keep_old */
 	unsigned int nold;
+	struct memnet_packet *open; /* its last one, which others may join (RMP-41); NULL: none */
 	uint64_t tx_free, rx_free; /* when its cable, and the switch's port to it, are free */
 };
 
@@ -44,6 +45,8 @@ struct memnet_packet {
 	enum rmnic_lane lane;
 	struct memnet *net;
 	bool corrupt, congestion, copied;
+	bool queued;   /* in the heap */
+	uint64_t sent; /* at that time */
 	struct rmnic_tx tx; /* data and release of what is not copied yet */
 	uint32_t len;
 	uint64_t sum;   /* of the data when it was sent */
@@ -73,6 +76,7 @@ struct memnet {
 	uint64_t seq;
 	uint64_t hash; /* of everything delivered: two runs of a seed agree */
 	uint32_t mtu;
+	bool join;     /* messages that may share a datagram do */
 	bool keep_old; /* TX rings keep their last frames: see memnet_replay() */
 	struct memnet_faults faults;
 	struct memnet_ports ports;
@@ -85,6 +89,7 @@ struct memnet {
 	uint8_t *memory;
 	unsigned int count, nspare;
 	uint64_t sent, delivered, lost;
+	uint64_t joined;  /* messages in a datagram with an earlier one */
 	uint64_t changed; /* pages that were written to while they were being sent */
 	unsigned int fail_alloc; /* the n-th allocation from now fails; 0: none */
 	int allocations; /* that were not freed */

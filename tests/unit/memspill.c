@@ -178,6 +178,13 @@ static enum rmnic_spill_hold mem_hold(void *arg, uint64_t first, uint64_t n)
 	return RMNIC_SPILL_HELD;
 }
 
+static bool mem_kept(void *arg, uint64_t first, uint64_t n)
+{
+	const struct memspill *m = to_memspill(arg);
+
+	return memchr(&m->is_held[first], 1, n) != NULL;
+}
+
 static void mem_release(void *arg, uint64_t first, uint64_t n)
 {
 	struct memspill *m = to_memspill(arg);
@@ -197,6 +204,7 @@ const struct rmnic_spill_ops memspill_ops = {
 	.id = mem_id,
 	.room = mem_room,
 	.hold = mem_hold,
+	.kept = mem_kept,
 	.release = mem_release,
 	.submit = mem_submit,
 	.poll = mem_poll,

@@ -40,6 +40,7 @@ static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *t
 	memcpy(s->bytes, tx->head, tx->head_len);
 	if (tx->data_len)
 		memcpy(s->bytes + tx->head_len, tx->data, tx->data_len);
+	s->join = tx->join;
 	s->data = tx->data;
 	s->release = hold ? tx->release : NULL;
 	s->release_arg = tx->release_arg;

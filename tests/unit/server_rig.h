@@ -16,6 +16,7 @@
 struct sent {
 	struct rmnic_rmp_msg msg;
 	uint32_t len;
+	uint32_t join;
 	uint8_t bytes[RMNIC_RMP_MAX_MTU];
 	const uint8_t *data; /* the page it refers to */
 	void (*release)(void *);

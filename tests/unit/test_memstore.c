@@ -253,6 +253,41 @@ static void release__gives_all_back(void **state)
 	assert_int_equal(ms->devices[dev].stored, 0);
 }
 
+/* A slab that is used again is as empty as a fresh one: written, filled, freed and damaged pages. */
+static void release__leaves_no_metadata(void **state)
+{
+	static const struct rmnic_page_meta none;
+	struct rmnic_mem_slab *s = slab(0);
+	struct rmnic_page_meta *meta = s->meta;
+
+	(void)state;
+	for (uint64_t i = 0; i < SLAB / 2; i++)
+		put(s, i, i + 1, 1);
+	rmnic_mem_write(ms, s, SLAB / 2, 9, RMNIC_RMP_PAGE_FILLED, 5, 7);
+	rmnic_mem_free(ms, s, SLAB / 2 + 1, 1, 10);
+	assert_false(rmnic_mem_check(ms, s, 0)); /* that is no checksum of its */
+	assert_int_equal(ms->bad, 1);
+	rmnic_mem_device_drop(ms, dev);
+	while (rmnic_mem_idle(ms))
+		;
+	assert_int_equal(ms->bad, 0);
+	for (uint64_t i = 0; i < SLAB; i++)
+		assert_memory_equal(&meta[i], &none, sizeof(none));
+}
+
+/*
+ * Terabytes can be promised: until a page is written, 16 bytes of it are not. A mark in the metadata of
+ * every slab that is free is still there when all have been allocated.
+ */
+static void alloc__touches_no_metadata(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ms->cfg.max_slabs; i++)
+		ms->slabs[i].meta[SLAB - 1].body = 0xabcd;
+	for (uint64_t number = 0; number < 3; number++)
+		assert_int_equal(slab(number)->meta[SLAB - 1].body, 0xabcd);
+}
+
 /* A store over two granules and a bit, with its memory's fate written down. */
 static unsigned int kept, gone;
 
@@ -374,6 +409,7 @@ int main(void)
 		TEST(write__versions),        TEST(free__leaves_tombstones),
 		TEST(write__filled),          TEST(covers__edges),
 		TEST(view__only_newer),       TEST(release__gives_all_back),
+		TEST(release__leaves_no_metadata), TEST(alloc__touches_no_metadata),
 		TEST(lend__more_and_less),
 		TEST(idle__gives_memory_back),
 		TEST(create__allocation_fails),

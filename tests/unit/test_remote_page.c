@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "remote_rig.h"
 #include "rmnic/device.h"
+#include "spill_rig.h"
 
 static uint16_t ended;
 
@@ -314,6 +314,115 @@ static void replicas__read_elsewhere(void **state)
 	cluster_fini(&rw);
 }
 
+/* --- A backend that has a successor ------------------------------------------------------------------- */
+
+struct one {
+	struct rmnic_page_op op;
+	uint16_t status;
+	uint64_t page[512];
+};
+
+static void one_done(struct rmnic_page_op *op, uint16_t status)
+{
+	((struct one *)op)->status = status;
+}
+
+static void one_begin(struct one *one, uint64_t rpn, bool out)
+{
+	memset(one, 0, sizeof(*one));
+	one->op = (struct rmnic_page_op){ .rpn = rpn, .data = one->page, .done = one_done };
+	one->status = out ? rw.store->ops->page_out(rw.store, &one->op) :
+			    rw.store->ops->page_in(rw.store, &one->op);
+}
+
+/* A page that is on this server, and on no other one. */
+static uint64_t page_on(unsigned int server)
+{
+	uint64_t rpn = 3;
+
+	while (rpn < 8 * CLUSTER_SLAB && !remote_slab(server, rpn))
+		rpn += CLUSTER_SLAB;
+	assert_true(rpn < 8 * CLUSTER_SLAB);
+	return rpn;
+}
+
+/* STATE-32: a server that has not heard of the successor answers as before, and that is nothing. */
+static void fenced__nothing_is_acknowledged(void **state)
+{
+	unsigned int end;
+	struct one out, in, told;
+	uint64_t first, second;
+
+	(void)state;
+	remote_up(2, 8 * CLUSTER_SLAB, 1);
+	end = rw.servers[1].end;
+	first = page_on(0);
+	second = page_on(1);
+	assert_int_equal(remote_out(second, 1), RMNIC_SC_OK);
+	assert_int_equal(remote_out(second + 1, 2), RMNIC_SC_OK);
+	assert_int_equal(rmnic_mem_seal(rw.servers[0].store, 0, rw.epoch + 1), RMNIC_RMP_S_OK);
+	rw.net.cut[end][rw.backend] = true;
+	one_begin(&out, second, true);
+	one_begin(&in, second + 1, false);
+	one_begin(&told, first, true);
+	while (told.status == RMNIC_STORE_PENDING)
+		assert_true(cluster_step(&rw, rw.net.now + 1000 * MS));
+	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_FENCED);
+	rw.net.cut[end][rw.backend] = false;
+	cluster_run(&rw, 1000 * MS);
+	assert_int_equal(told.status, RMNIC_SC_UNREACHABLE);
+	assert_int_equal(out.status, RMNIC_SC_UNREACHABLE);
+	assert_int_equal(in.status, RMNIC_SC_UNREACHABLE);
+	cluster_fini(&rw);
+}
+
+/* --- A slab without members ------------------------------------------------------------------------------ */
+
+/* RULES L1: what the disk did not take, and nobody else can, waits for servers. */
+static void out__waits_for_members(void **state)
+{
+	uint64_t until;
+	struct one out;
+
+	(void)state;
+	spill_set_up(1, 8, 2, 2 * CLUSTER_SLAB, 1);
+	spill_servers_leave();
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 10000 * MS));
+	spill_file.short_permille = 1000;
+	one_begin(&out, 70, true);
+	cluster_run(&rw, 100 * MS);
+	assert_true(spill_counters()->spill_errors > 0);
+	assert_int_equal(out.status, RMNIC_STORE_PENDING);
+	assert_true(cluster_server_start(&rw, 0));
+	until = rw.net.now + 10000 * MS;
+	while (!spill_view(1).members)
+		assert_true(cluster_step(&rw, until));
+	cluster_run(&rw, 5 * MS);
+	assert_int_equal(out.status, RMNIC_SC_OK);
+	assert_true(spill_is_held(70));
+	spill_tear_down(NULL);
+}
+
+/* RMP-26: the page-ins of a guest are what page-outs give way to. */
+static void in__slow_ones_hold_page_outs_back(void **state)
+{
+	struct rmnic_peer_info info;
+
+	(void)state;
+	remote_up(1, 64, 1);
+	assert_int_equal(remote_out(3, 5), RMNIC_SC_OK);
+	rw.net.faults.delay_ns = 5000;
+	for (int i = 0; i < 20; i++)
+		assert_true(remote_holds(3, 5));
+	rw.net.faults.delay_ns = 400000;
+	for (int i = 0; i < 20; i++)
+		assert_true(remote_holds(3, 5));
+	rmnic_rmp_client_peer(rmnic_store_remote_client(rw.store), 0, &info);
+	assert_int_equal(info.window, 4096);
+	cluster_fini(&rw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +438,9 @@ int main(void)
 		cmocka_unit_test(out__limits),
 		cmocka_unit_test(replicas__all_hold_it),
 		cmocka_unit_test(replicas__read_elsewhere),
+		cmocka_unit_test(fenced__nothing_is_acknowledged),
+		cmocka_unit_test(out__waits_for_members),
+		cmocka_unit_test(in__slow_ones_hold_page_outs_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/le.h"
 #include "repair_rig.h"
 #include "rmnic/device.h"
 
@@ -161,6 +162,58 @@ static void place__not_there(void **state)
 	assert_int_equal(repair_slabs_on(2) + repair_slabs_on(3) + repair_slabs_on(4), 16);
 }
 
+/* Answers to the first ALLOC that is asked now are held back for a while. */
+static uint64_t slow_request;
+
+static bool first_alloc_is_slow(void *arg, struct memnet_packet *p)
+{
+	const struct rmnic_rmp_rep *h = (const struct rmnic_rmp_rep *)p->bytes;
+
+	(void)arg;
+	if (h->type != (RMNIC_RMP_ALLOC | RMNIC_RMP_REPLY))
+		return true;
+	if (!slow_request)
+		slow_request = rmnic_le64_get(h->request);
+	if (rmnic_le64_get(h->request) == slow_request)
+		p->at += 500 * MS;
+	return true;
+}
+
+/*
+ * STATE-26: while a server is asked to take a slab over, all that the slab had is lost, and the server
+ * is the one that it begins anew on: it does not become a member of it twice.
+ */
+static void place__there_meanwhile(void **state)
+{
+	struct rmnic_remote_slab_info info;
+	unsigned int from, to;
+
+	(void)state;
+	repair_init(2, CLUSTER_SLAB, 1);
+	repair_start();
+	repair_write_all(1);
+	from = remote_slab(0, 0) ? 0 : 1;
+	to = 1 - from;
+	slow_request = 0;
+	rw.net.filter = first_alloc_is_slow;
+	rmnic_store_remote_drain(rw.store, rw.servers[from].peer, true);
+	cluster_run(&rw, 50 * MS);
+	assert_int_not_equal(slow_request, 0);
+	cluster_server_stop(&rw, from, false);
+	cluster_server_start(&rw, from);
+	remote_out(3, 4); /* it finds that nobody is left */
+	cluster_run(&rw, 50 * MS);
+	assert_int_equal(remote_out(3, 4), RMNIC_SC_OK); /* the other one has the slab now */
+	assert_non_null(remote_slab(to, 3));
+	for (unsigned int i = 0; i < 100; i++) {
+		cluster_run(&rw, 10 * MS);
+		assert_true(rmnic_store_remote_slab(rw.store, 0, &info));
+		assert_int_equal(info.members, 1);
+	}
+	assert_true(remote_holds(3, 4));
+	assert_int_equal(repair_progress().moving, 0);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, repair_fini)
 
 int main(void)
@@ -171,6 +224,7 @@ int main(void)
 		TEST(place__too_few_domains),
 		TEST(place__servers_of_different_size),
 		TEST(place__not_there),
+		TEST(place__there_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

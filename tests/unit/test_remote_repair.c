@@ -143,6 +143,22 @@ static void repair__elsewhere(void **state)
 	assert_true(repair_alone(third, 1));
 }
 
+/* One that is waited for is waited for no longer when less patience is asked for meanwhile. */
+static void repair__patience_changes(void **state)
+{
+	(void)state;
+	repair_init(3, CLUSTER_SLAB, 2);
+	rw.cfg.away_ns = 3600000 * MS;
+	repair_start();
+	repair_write_all(1);
+	cluster_server_stop(&rw, holder(0, 3), true);
+	assert_int_equal(remote_out(7, 8), RMNIC_SC_OK);
+	assert_false(repair_whole(20000 * MS));
+	rmnic_store_remote_patience(rw.store, 30 * MS, 1000 * MS, 20);
+	assert_true(repair_whole(5000 * MS));
+	assert_int_equal(repair_counters()->repairs, 1);
+}
+
 /* STATE-8: one that has another store has nothing to wait for. */
 static void repair__store_is_gone(void **state)
 {
@@ -469,6 +485,7 @@ int main(void)
 		TEST(resync__false_alarms),
 		TEST(resync__renewal_is_lost),
 		TEST(repair__elsewhere),
+		TEST(repair__patience_changes),
 		TEST(repair__store_is_gone),
 		TEST(repair__store_is_gone_meanwhile),
 		TEST(repair__while_the_guest_writes),

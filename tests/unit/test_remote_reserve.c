@@ -109,6 +109,20 @@ static void no_space__over_when_a_server_comes(void **state)
 	cluster_fini(&rw);
 }
 
+/* RMP-17: a server that is short of memory takes nothing; nobody asks it for anything else meanwhile. */
+static void no_space__over_when_pressure_ends(void **state)
+{
+	(void)state;
+	cluster_init(&rw, 1, 2, 1024, 4 * CLUSTER_SLAB, 2);
+	rmnic_rmp_server_pressure(rw.servers[1].server, true);
+	assert_true(cluster_start(&rw));
+	assert_false(cluster_ready(&rw, 10000 * MS));
+	assert_int_equal(rmnic_store_remote_status(rw.store, NULL), RMNIC_REMOTE_NO_SPACE);
+	rmnic_rmp_server_pressure(rw.servers[1].server, false);
+	assert_true(cluster_ready(&rw, 5000 * MS));
+	cluster_fini(&rw);
+}
+
 static void no_space__over_when_memory_is_freed(void **state)
 {
 	uint64_t handle;
@@ -236,6 +250,7 @@ int main(void)
 		cmocka_unit_test(reserve__what_is_advertised),
 		cmocka_unit_test(reserve__less_again),
 		cmocka_unit_test(no_space__over_when_a_server_comes),
+		cmocka_unit_test(no_space__over_when_pressure_ends),
 		cmocka_unit_test(no_space__over_when_memory_is_freed),
 		cmocka_unit_test(full__the_next_server),
 		cmocka_unit_test(unreachable__no_server),

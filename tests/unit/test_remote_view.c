@@ -244,6 +244,26 @@ static void drop__not_the_last(void **state)
 	cluster_fini(&rw);
 }
 
+/* A server of many slabs dies: more views are to be recorded than there are places for, and time goes by. */
+static void drop__many_slabs_at_once(void **state)
+{
+	const uint64_t slabs = 48;
+	uint64_t away = 0;
+
+	(void)state;
+	cluster_init(&rw, 1, 3, 4096, slabs * CLUSTER_SLAB, 2);
+	assert_true(cluster_start(&rw));
+	assert_true(cluster_ready(&rw, 5000 * MS));
+	cut(0, true, true);
+	rmnic_rmp_client_ping(rmnic_store_remote_client(rw.store), rw.servers[0].peer);
+	cluster_run(&rw, 3000 * MS);
+	assert_false(rw.stuck);
+	for (uint64_t slab = 0; slab < slabs; slab++)
+		away += row(slab).away != 0;
+	assert_in_range(away, 20, slabs); /* there are 16 places */
+	cluster_fini(&rw);
+}
+
 /* An emptied member is no member any more, and is not remembered. */
 static void drop__emptied(void **state)
 {
@@ -297,6 +317,25 @@ static unsigned int first_asked(void)
 }
 
 /* --- Page-ins --------------------------------------------------------------------------------------- */
+
+/* What may change while it runs: from then on more silence is borne, or less. */
+static void patience__changes(void **state)
+{
+	uint64_t start;
+
+	(void)state;
+	for (uint64_t drop = 5; drop <= 500; drop *= 100) {
+		remote_up(2, 64, 2);
+		assert_int_equal(remote_out(3, 1), RMNIC_SC_OK);
+		rmnic_store_remote_patience(rw.store, drop * MS, 10000 * MS, 20);
+		cut(1, true, true);
+		start = rw.net.now;
+		assert_int_equal(remote_out(3, 2), RMNIC_SC_OK);
+		assert_in_range(rw.net.now - start, drop * MS, drop * MS + 150 * MS);
+		assert_int_equal(__builtin_popcount(row(0).away), 1);
+		cluster_fini(&rw);
+	}
+}
 
 /* A silent server's page-ins are asked of another member as soon as that is known. */
 static void in__fails_over(void **state)
@@ -386,8 +425,10 @@ int main(void)
 		cmocka_unit_test(drop__not_when_all_are_silent),
 		cmocka_unit_test(drop__others_have_nothing_to_say),
 		cmocka_unit_test(drop__not_the_last),
+		cmocka_unit_test(drop__many_slabs_at_once),
 		cmocka_unit_test(drop__emptied),
 		cmocka_unit_test(successor__one_member_is_enough),
+		cmocka_unit_test(patience__changes),
 		cmocka_unit_test(in__fails_over),
 		cmocka_unit_test(in__is_hedged),
 	};

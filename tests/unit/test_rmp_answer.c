@@ -49,6 +49,53 @@ static void answer__late(void **state)
 	assert_false(p.done);
 }
 
+static unsigned int silences;
+
+static void count_silence(void *arg, uint32_t peer, bool silent)
+{
+	(void)arg;
+	(void)peer;
+	silences += silent;
+}
+
+/* RMP-5: it was given up, and answered all the same: nobody was silent, however long it is until the next. */
+static void answer__late_is_a_sign_of_life(void **state)
+{
+	struct rmnic_peer_info info;
+	struct probe_call p;
+
+	(void)state;
+	memnet_settle(&w.net, client_end);
+	rmnic_rmp_client_destroy(client);
+	client_cfg.silent = count_silence;
+	client_cfg.silent_ns = 30 * MS;
+	silences = 0;
+	start_client(NULL);
+	pass_time(100 * MS);
+	make_call(&p, RMNIC_RMP_PING, 0, 0);
+	assert_true(rmnic_rmp_client_submit(client, &p.call));
+	rmnic_rmp_client_cancel(client, &p.call);
+	pass_time(1000 * MS);
+	rmnic_rmp_client_peer(client, 0, &info);
+	assert_true(info.heard >= info.asked);
+	make_call(&p, RMNIC_RMP_PING, 0, 0);
+	assert_int_equal(run_call(&p), RMNIC_RMP_S_OK);
+	assert_int_equal(silences, 0);
+	/* Given up, and not answered: that is silence, as the next request finds out. */
+	w.net.faults.loss = 1000;
+	make_call(&p, RMNIC_RMP_PING, 0, 0);
+	assert_true(rmnic_rmp_client_submit(client, &p.call));
+	rmnic_rmp_client_cancel(client, &p.call);
+	pass_time(100 * MS);
+	make_call(&p, RMNIC_RMP_PING, 0, 0);
+	assert_true(rmnic_rmp_client_submit(client, &p.call));
+	pass_time(10 * MS);
+	assert_int_equal(silences, 1);
+	w.net.faults.loss = 0;
+	pass_time(1000 * MS);
+	assert_true(p.done);
+}
+
 /* RMP-30 */
 static void busy__waits_and_asks_again(void **state)
 {
@@ -141,7 +188,7 @@ static void read__doubled_request(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answer__late),
+		TEST(answer__late), TEST(answer__late_is_a_sign_of_life),
 		TEST(busy__waits_and_asks_again),
 		TEST(read__bad_copy),
 		TEST(read__doubled_request),

@@ -194,6 +194,36 @@ static void write__idle_after_the_last_transmit(void **state)
 	assert_true(p.idle);
 }
 
+/* A PING that nobody waits for: a sign of life, no answer to anything, and nothing to be asked again. */
+static void touch__leaves_nothing(void **state)
+{
+	const struct rmnic_rmp_client_counters *c = rmnic_rmp_client_counters(client);
+	struct rmnic_rmp_client_counters before = *c;
+	struct rmnic_peer_info info;
+
+	(void)state;
+	rmnic_rmp_client_touch(client, 0);
+	assert_int_equal(c->tx, before.tx + 1);
+	assert_false(rmnic_rmp_client_owed(client));
+	pass_time(MS);
+	assert_int_equal(c->rx, before.rx + 1);
+	assert_int_equal(c->late, before.late);
+	assert_int_equal(c->strange, before.strange);
+	w.net.cut[client_end][w.servers[0].end] = 1;
+	rmnic_rmp_client_touch(client, 0);
+	pass_time(500 * MS);
+	assert_int_equal(c->tx, before.tx + 2);
+	assert_int_equal(c->retransmits, before.retransmits);
+	rmnic_rmp_client_peer(client, 0, &info);
+	assert_false(info.silent);
+	assert_int_equal(peer_state(), RMNIC_PEER_READY);
+	/* Nobody is there, or nobody can be asked. */
+	rmnic_rmp_client_touch(client, 1);
+	rmnic_rmp_client_remove(client, 0);
+	rmnic_rmp_client_touch(client, 0);
+	assert_int_equal(c->tx, before.tx + 2);
+}
+
 static void submit__limits(void **state)
 {
 	static struct probe_call p[65];
@@ -241,6 +271,7 @@ int main(void)
 		TEST(window__shrinks_on_congestion),
 		TEST(hedge__after_p99),
 		TEST(write__idle_after_the_last_transmit),
+		TEST(touch__leaves_nothing),
 		TEST(submit__limits),
 		TEST(create__allocation_fails),
 	};

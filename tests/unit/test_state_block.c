@@ -120,6 +120,23 @@ static void attach__queues_and_flights(void **state)
 	assert_non_null(attach(&b));
 }
 
+/* STATE-31: as it was set, for who attaches next; nonsense is nobody's setting. */
+static void replicas__are_kept(void **state)
+{
+	struct rmnic_state_hdr *hdr = (void *)memory;
+	struct rmnic_state_block b, next;
+
+	(void)state;
+	assert_null(attach(&b));
+	assert_int_equal(rmnic_state_replicas(&b), 0);
+	rmnic_state_replicas_set(&b, 3);
+	assert_null(attach(&next));
+	assert_int_equal(rmnic_state_replicas(&next), 3);
+	hdr->replicas = RMNIC_RMP_MAX_MEMBERS + 1;
+	assert_int_equal(rmnic_state_replicas(&b), 0);
+	assert_non_null(attach(&next));
+}
+
 static struct rmnic_state_view view(uint64_t number, uint8_t members)
 {
 	struct rmnic_state_view v = { .view = number, .members = members };
@@ -218,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(size__refuses_odd_shapes), TEST(attach__every_field_is_checked),
 		TEST(attach__queues_and_flights),
+		TEST(replicas__are_kept),
 		TEST(view__all_or_nothing),     TEST(view__damaged),
 		TEST(version__recorded_before_use), TEST(page__word),
 	};

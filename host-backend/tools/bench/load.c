@@ -219,6 +219,27 @@ static uint64_t submit_batch(struct bench_load *load, enum bench_workload worklo
 	return n;
 }
 
+/* Fills the depth: a step that put one batch alone would leave an lcore that is the limit with little in flight. */
+static uint64_t submit_batches(struct bench_load *load, struct bench_result *r)
+{
+	const struct bench_load_config *c = &load->config;
+	const struct bench_driver *d = load->driver;
+	uint64_t left = load->left;
+
+	while (left) {
+		uint64_t batch = left < c->batch ? left : c->batch;
+		uint64_t put;
+
+		if (c->queue_depth - d->in.in_flight - d->out.in_flight < batch)
+			break;
+		put = submit_batch(load, r->workload, batch, r);
+		left -= put;
+		if (put < batch)
+			break;
+	}
+	return load->left - left;
+}
+
 /* Both pairs are kept full, each by itself; a page-in is published at once, as a fault would be. */
 static uint64_t submit_both(struct bench_load *load, uint64_t limit, struct bench_result *r)
 {
@@ -327,7 +348,6 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 	const struct bench_load_config *c = &load->config;
 	struct bench_driver *d = load->driver;
 	struct bench_result *r = &load->result;
-	uint64_t batch;
 	uint64_t put = 0;
 	int in = reap(load, &d->in, r, err);
 	int out = in < 0 ? -1 : reap(load, &d->out, r, err);
@@ -344,11 +364,10 @@ enum bench_step bench_load_step(struct bench_load *load, struct rmnic_error *err
 		load->resume = bench_now() + c->pause_ns;
 	if (load->resume > bench_now())
 		return BENCH_STEP_PAUSE;
-	batch = load->left < c->batch ? load->left : c->batch;
 	if (r->workload == BENCH_BOTH)
 		put = submit_both(load, load->left, r);
-	else if (batch && c->queue_depth - d->in.in_flight - d->out.in_flight >= batch)
-		put = submit_batch(load, r->workload, batch, r);
+	else
+		put = submit_batches(load, r);
 	load->left -= put;
 	return in || out || put ? BENCH_STEP_BUSY : BENCH_STEP_IDLE;
 }

@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -53,15 +54,17 @@ static int shape_of(const struct bench_options *o, uint32_t depth, struct bench_
 static struct bench_link *open_link(const struct bench_options *o, const struct bench_shape *shape,
 				    const struct bench_guest *guest, struct rmnic_error *err)
 {
+	/* As scripts/fleet says to its command. */
+	const char *socket = o->socket ? o->socket : getenv("RMNIC_SOCKET");
 	char path[108];
 
 	if (o->store == BENCH_STORE_LOCAL)
 		return bench_link_local(shape, guest, err);
 	if (o->inside)
 		return bench_link_inside(o, shape, guest, err);
-	if (!o->socket && !rmnic_runtime_path("rmnic.sock", path, sizeof(path), err))
+	if (!socket && !rmnic_runtime_path("rmnic.sock", path, sizeof(path), err))
 		return NULL;
-	return bench_link_user(o->socket ? o->socket : path, shape, guest, (int)o->timeout_s * 1000, err);
+	return bench_link_user(socket ? socket : path, shape, guest, (int)o->timeout_s * 1000, err);
 }
 
 /* What is left out after a signal, but for a last look at all pages. */

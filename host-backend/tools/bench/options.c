@@ -16,7 +16,7 @@ static const char *const polls[] = { "adaptive", "busy", "block", NULL };
 
 static const struct rmnic_conf_setting settings[] = {
 	{ .name = "socket", .type = RMNIC_CONF_STRING, .offset = AT(socket), .metavar = "PATH",
-	  .help = "where the backend listens for front ends" },
+	  .help = "where the backend listens for front ends; default: RMNIC_SOCKET, else its own default" },
 	{ .name = "store", .type = RMNIC_CONF_ENUM, .offset = AT(store), .names = stores, .def = "remote",
 	  .help = "local: no backend and no network, the engine with a store in this process' memory" },
 	{ .name = "inside", .type = RMNIC_CONF_BOOL, .offset = AT(inside),

@@ -97,6 +97,19 @@ static json_t *request_rate(const char *name, int argc, char *const *argv,
 	return NULL;
 }
 
+static json_t *request_set(const char *name, int argc, char *const *argv, struct rmnic_error *err)
+{
+	unsigned long n;
+
+	if (argc == 1)
+		return json_pack("{s:s, s:s}", "command", name, "setting", argv[0]);
+	if (argc == 2 && number_parse(argv[1], LONG_MAX, &n))
+		return json_pack("{s:s, s:s, s:I}", "command", name, "setting", argv[0], "value",
+				 (json_int_t)n);
+	rmnic_error_set(err, "%s wants a setting, and perhaps a number for it: drop-ms 50", name);
+	return NULL;
+}
+
 static json_t *request_slab(const char *name, int argc, char *const *argv,
 			    struct rmnic_error *err)
 {
@@ -216,6 +229,9 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_object_print, NULL, "rmnicd" },
 	{ "scrub-rate", "[N]", "pages a second that are looked at while nobody asks for them",
 	  request_rate, ctl_object_print, NULL, NULL },
+	{ "set", "SETTING [N]",
+	  "drop-ms, away-ms, hedge-permille, repair-rate or scrub-rate, until a restart",
+	  request_set, ctl_object_print, NULL, "rmnicd" },
 	{ "slab", "force DEVICE SLAB|all",
 	  "take what there is of a slab that waits for a server: what only that one has is lost",
 	  request_slab, ctl_object_print, NULL, "rmnicd" },

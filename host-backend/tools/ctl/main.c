@@ -33,7 +33,8 @@ static void help_print(void)
 	       "top", "");
 	printf("\nOptions:\n"
 	       "  --control PATH   the daemon's socket (default: rmnicd.ctl, else memd.ctl, in the\n"
-	       "                   directory that the daemons use: /run/rmnic as root)\n"
+	       "                   directory that the daemons use: /run/rmnic as root; RMNIC_CONTROL,\n"
+	       "                   where set, names rmnicd's)\n"
 	       "  --json           the answer as the daemon gave it\n"
 	       "  --no-wait        server drain: only begin; rmnicctl servers shows how far it is\n"
 	       "  --timeout MS     how long to wait for an answer (default 5000)\n"
@@ -149,8 +150,12 @@ static bool socket_find(const char *name, char *path, size_t len)
 static const char *control_path(const struct options *o, const char *daemon, char *path,
 				size_t len)
 {
+	const char *named = getenv("RMNIC_CONTROL"); /* as scripts/fleet says to its command */
+
 	if (o->control)
 		return o->control;
+	if (named && *named && (!daemon || !strcmp(daemon, "rmnicd")))
+		return named;
 	if ((!daemon || !strcmp(daemon, "rmnicd")) && socket_find("rmnicd.ctl", path, len))
 		return path;
 	if ((!daemon || !strcmp(daemon, "rmnic-memd")) && socket_find("memd.ctl", path, len))

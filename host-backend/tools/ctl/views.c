@@ -98,6 +98,8 @@ static const struct ctl_column lcore_columns[] = {
 	{ "CPU", "cpu", CTL_NUMBER },
 	{ "BUSY-%", "busy_percent", CTL_PERCENT },
 	{ "DEVICES", "devices", CTL_COUNT },
+	{ "CPUS-AWAKE", "awake", CTL_TEXT },
+	{ "SCHED", "sched", CTL_TEXT },
 };
 
 const struct ctl_table ctl_lcores = TABLE(lcore_columns, "no lcore works");

@@ -48,7 +48,7 @@ static const struct rmnic_conf_setting client_settings[] = {
 	{ .name = "udp-port", .type = RMNIC_CONF_UINT, .offset = FIELD(udp_port), .min = 1,
 	  .max = 65535, .def = "7608", .metavar = "N", .help = "local UDP port" },
 	{ .name = "request", .type = RMNIC_CONF_UINT, .offset = FIELD(request),
-	  .min = RMNIC_PINGPONG_MIN, .max = 1400, .def = "62", .metavar = "N",
+	  .min = RMNIC_PINGPONG_MIN, .max = RMNIC_PINGPONG_MAX_REPLY, .def = "62", .metavar = "N",
 	  .help = "bytes of a question" },
 	{ .name = "reply", .type = RMNIC_CONF_UINT, .offset = FIELD(reply),
 	  .min = RMNIC_PINGPONG_MIN, .max = RMNIC_PINGPONG_MAX_REPLY, .def = "4158",

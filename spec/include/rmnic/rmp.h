@@ -92,6 +92,7 @@
 
 #define RMNIC_RMP_CHECKSUM_CRC32C (1u << 0)
 #define RMNIC_RMP_CIPHER_NONE     (1u << 0)
+#define RMNIC_RMP_FEATURE_JOIN 1 /* several messages in a datagram (RMP-41) */
 
 /* --- Headers --------------------------------------------------------------------------- */
 
@@ -146,7 +147,7 @@ struct rmnic_rmp_hello {
 	rmnic_le32 checksums; /* offered: RMNIC_RMP_CHECKSUM_* */
 	rmnic_le32 ciphers;   /* offered: RMNIC_RMP_CIPHER_* */
 	rmnic_le32 rsvd1;
-	rmnic_le64 features; /* offered; none so far */
+	rmnic_le64 features; /* offered: RMNIC_RMP_FEATURE_* */
 	rmnic_u8 client[16]; /* the backend's own uuid */
 	rmnic_u8 device[16];
 	rmnic_u8 token[32]; /* proof of the right to the device's pages */

@@ -37,7 +37,8 @@ struct rmnic_state_hdr {
 	rmnic_le32 depth;      /* flights of each queue pair */
 	rmnic_le64 spill_id;   /* of the spill file that has the SPILLED pages; 0: none */
 	rmnic_le32 recovering; /* 1: servers may have slabs that no row names yet (STATE-30) */
-	rmnic_u8 rsvd[116];
+	rmnic_le32 replicas;   /* members that slabs are to have; 0: as the backend is configured */
+	rmnic_u8 rsvd[112];
 	rmnic_le64 submissions; /* commands fetched so far */
 };
 RMNIC_ABI_SIZE(rmnic_state_hdr, 256);
@@ -74,7 +75,7 @@ RMNIC_ABI_SIZE(rmnic_state_slab, 384);
 #define RMNIC_STATE_PAGE_SPILLED       4 /* in the spill file */
 #define RMNIC_STATE_PAGE_LOST          5 /* every holder is proved empty */
 #define RMNIC_STATE_PAGE_WRITING       0x0008 /* a newer version may be on its way */
-#define RMNIC_STATE_PAGE_TELL          0x0010 /* FREED: the members were not all told yet */
+#define RMNIC_STATE_PAGE_TELL          0x0010 /* FREED, LOST: the members were not all told yet */
 #define RMNIC_STATE_PAGE_RSVD          0xffe0
 
 /* A queue pair, as far as the backend has come with it. Row 0 is the admin queue pair. */
