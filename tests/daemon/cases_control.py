@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 from guest import SC_OK, content
-from rig import Problem, Skip, bench_end, device_id, program, until
+from rig import TOP, Problem, Skip, bench_end, device_id, program, until
 
 
 def _ctl(rig, *words):
@@ -36,8 +36,8 @@ def control__devices_servers_slabs(rig):
     assert 0 < device["page_in_us"]["p50"] <= device["page_in_us"]["max"]
     slabs = rig.ask("slabs", device=name)
     assert [slab["slab"] for slab in slabs] == [0] and len(slabs[0]["members"]) == 1
+    until("both servers are met", lambda: [server["state"] for server in rig.ask("servers")] == ["ready"] * 2)
     servers = rig.ask("servers")
-    assert len(servers) == 2 and all(server["state"] == "ready" for server in servers), servers
     holder = [server for server in servers if server["uuid"] == slabs[0]["members"][0]["server"]]
     assert len(holder) == 1 and holder[0]["slabs"] >= 1 and holder[0]["pages"] >= 10, servers
     guest.close()
@@ -83,9 +83,11 @@ def control__server_added_and_removed(rig):
     used = rig.ask("slabs", device=device_id(guest))[0]["members"][0]["server"]
     by_uuid = {server["uuid"]: server["address"] for server in rig.ask("servers")}
     idle = next(address for who, address in by_uuid.items() if who != used)
-    status, said = _ctl(rig, "server", "remove", by_uuid[used])
-    assert status != 0 and "holds 1 slab of 1 device" in said and "drain " + by_uuid[used] in said, said
     # Devices of earlier cases may still be giving their slabs back.
+    until("only this device is on it",
+          lambda: "holds 1 slab of 1 device" in _ctl(rig, "server", "remove", by_uuid[used])[1])
+    status, said = _ctl(rig, "server", "remove", by_uuid[used])
+    assert status != 0 and "drain " + by_uuid[used] in said, said
     until("nothing is on the idle server", lambda: _ctl(rig, "server", "remove", idle)[0] == 0)
     assert [server["address"] for server in rig.ask("servers")] == [by_uuid[used]]
     status, said = _ctl(rig, "server", "remove", idle)
@@ -144,6 +146,54 @@ def control__reload(rig):
     finally:
         fleet.backend_argv = plain
         fleet.start_backend()
+
+
+def control__settings_change(rig):
+    """What may change while devices are served does so by rmnicctl set and by SIGHUP; the rest says that it may not."""
+    fleet = rig.fleet
+    path = os.path.join(fleet.scratch, "rmnicd.conf")
+
+    def settings():
+        config = rig.ask("config")
+        return [config[name] for name in ("drop_ms", "away_ms", "hedge_permille", "repair_rate")]
+
+    with open(path, "w", encoding="ascii") as conf:
+        conf.write("drop_ms = 40;\n")
+    plain = fleet.backend_argv
+    fleet.backend_argv = lambda: plain() + ["--config", path]
+    try:
+        fleet.start_backend()
+        guest = _work(rig)
+        assert settings() == [40, 10000, 20, 20000], settings()
+        assert _ctl(rig, "set", "drop-ms") == (0, "drop-ms  40\n"), _ctl(rig, "set", "drop-ms")
+        for name, value in (("drop-ms", 77), ("away-ms", 2000), ("hedge-permille", 5), ("repair-rate", 300)):
+            status, said = _ctl(rig, "set", name, str(value))
+            assert status == 0 and str(value) in said, said
+        assert settings() == [77, 2000, 5, 300], settings()
+        status, said = _ctl(rig, "set", "drop-ms", "0")
+        assert status == 1 and "1-10000" in said, said
+        status, said = _ctl(rig, "set", "udp-port", "9")
+        assert status == 1 and "udp-port" in said and "drop-ms" in said, said
+        # The file has a new word to say of one of them; what a command has said of the others stays.
+        _reload(rig, path, "drop_ms = 50; away_ms = 10000;\n", "reloaded")
+        assert settings() == [50, 2000, 5, 300], settings()
+        _reload(rig, path, "drop_ms = 0;\n", "rmnicd.conf:1:")
+        _reload(rig, path, "drop_ms = 50; udp_port = 7900;\n", "udp-port cannot change")
+        assert settings() == [50, 2000, 5, 300], settings()
+        assert guest.page_in(3, 21) == SC_OK and guest.look(21) == content(3)
+        guest.close()
+    finally:
+        fleet.backend_argv = plain
+        fleet.start_backend()
+
+
+def control__a_fleet_for_a_command(_):
+    """As README.md says it: what a fleet is made for finds the fleet's sockets by itself."""
+    for words, expected in ((["rmnicctl", "servers"], "192.0.2.6:7611"),
+                            (["rmnic-bench", "--working-set", "1M", "--ops", "50"], "0 mismatches")):
+        done = subprocess.run([os.path.join(TOP, "scripts/fleet"), "--name", "daemon-command", "--", *words],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+        assert done.returncode == 0 and expected in done.stdout, (words, done.stdout)
 
 
 def control__figures_for_prometheus(rig):

@@ -100,6 +100,27 @@ def drain__replicas_change(_):
         two.close()
 
 
+def drain__replicas_of_one_device_are_kept(_):
+    """STATE-31: what was set for one device is not forgotten with the backend that it was said to."""
+    with _three("--replicas", "1") as rig:
+        guest = _guest(rig)
+        name = device_id(guest)
+        assert _ctl(rig, "replicas", "2", name)[0] == 0
+        _all_have(rig, guest, 2)
+        rig.fleet.backend.kill()
+        rig.fleet.backend.wait(60)
+        rig.fleet.start_backend()
+        guest.front.drop()
+        guest.connect(rig.fleet.socket)
+        assert guest.go_on() == 0
+        assert rig.devices()[name]["replicas"] == 2 and rig.ask("replicas") == {"replicas": 1, "setting": 1}
+        _all_have(rig, guest, 2)
+        _check(guest)
+        assert _ctl(rig, "replicas", "auto", name)[0] == 0
+        _all_have(rig, guest, 1)
+        guest.close()
+
+
 def drain__domains(_):
     """STATE-26: with two servers in one rack, each slab has a member outside of it."""
     # Where the servers of a fleet are is known before they are there.

@@ -13,8 +13,9 @@ IN_MS, OUT_MS = 50, 100
 # Times the 99th percentile of a page-in alone. 4 is the aim, met in virtual time (tests/unit/test_overload.c); where
 # backend, servers and generator share two CPUs their turns come on top (tests/perf/overload measures it). A page-in
 # that stood behind full windows of page-outs would take far longer than this.
-IN_UNDER_LOAD = 20
+IN_UNDER_LOAD = 10
 CALM_US = 1000       # what that is at most on a machine where it says something
+UNEVEN = 4          # that from one second to the next, where other work comes and goes
 LOAD_S = 1.0         # of paging before and after the kill
 
 
@@ -79,7 +80,7 @@ def fault__a_server_is_killed_under_load(rig):
             if _fast_enough(tries[-1]):
                 return
         calm = [_slowest(rig, lambda: None) for _ in range(3)]
-        if not any(_fast_enough(times) for times in calm):
+        if not all(_fast_enough(times) for times in calm):
             raise Skip(f"this machine is too busy: without a kill the slowest page-ins and page-outs took, in ms, {calm}")
         raise AssertionError(f"slowest page-in and page-out in ms: {tries}; without a kill: {calm}")
 
@@ -107,4 +108,6 @@ def fault__page_ins_pass_a_flood_of_page_outs(rig):
                 return
     if min(alone) > CALM_US:
         raise Skip(f"this machine is too busy: page-ins alone have a p99 of {min(alone):.0f} us")
+    if max(alone) > UNEVEN * min(alone):
+        raise Skip(f"this machine is too uneven: page-ins alone have p99s of {min(alone):.0f} to {max(alone):.0f} us")
     raise AssertionError(f"page-in p99 in us: alone {alone}, beside page-outs {beside}: more than {IN_UNDER_LOAD} times that")

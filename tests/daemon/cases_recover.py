@@ -6,6 +6,7 @@ import subprocess
 import uuid
 
 from fleetlib.fleet import Fleet
+from front import BAD_STATE, Front
 from guest import SC_OK, Guest, content
 from rig import SLAB, Rig, device_id, program, until
 
@@ -14,9 +15,9 @@ UNREACHABLE = 0x202
 
 
 @contextlib.contextmanager
-def _two():
-    """A rig of two servers that both have every page."""
-    fleet = Fleet(2, "daemon-recover", memory="512M",
+def _two(spill=None):
+    """A rig of two servers that both have every page; spill: of so much of a spill directory."""
+    fleet = Fleet(2, "daemon-recover", memory="512M", spill=spill,
                   rmnicd_args=["--replicas", "2", "--reserve-timeout-ms", "5000"])
     rig = Rig()
     with fleet:
@@ -141,4 +142,48 @@ def recover__a_server_is_empty(_):
         _check(guest)
         # They have two members again by and by.
         until("slabs to be repaired", lambda: rig.slabs(name) == 2 * SLABS)
+        guest.close()
+
+
+def _spilled(rig, guest):
+    """Some pages of each slab, written while no server answered: they are in the file, and newer there."""
+    for server in rig.fleet.servers:
+        server.child.freeze()
+    rpns = [slab * SLAB + page for slab in range(SLABS) for page in (1, 77)]
+    for rpn in rpns:
+        guest.fill(20, content(rpn + 5))
+        assert guest.page_out(rpn, 20) == SC_OK
+    assert rig.ask("stats")["spilled_pages"] == len(rpns)
+    return rpns
+
+
+def recover__what_is_in_the_spill_file(_):
+    """What was acknowledged without any server is not given up for the older pages that they have."""
+    with _two("512M") as rig:
+        guest = _guest(rig)
+        rpns = _spilled(rig, guest)
+        name = _all_die(rig, guest)
+        for server in rig.fleet.servers:
+            server.child.thaw()
+        _ctl(rig, "device", "recover", str(name))
+        # The file is of so many pages; a device of another size would find other ones there.
+        other = Guest(name.bytes, capacity=2 * SLABS * SLAB)
+        other.state.epoch = 999
+        front = Front(rig.fleet.socket)
+        answer = front.device(other.state, other.capacity)
+        assert answer.status == BAD_STATE and "size" in answer.text, (answer.status, answer.text)
+        front.close()
+        other.close()
+        guest = _again(rig, name)
+        assert not _waiting(rig, name)
+        for slab in range(SLABS):
+            for page in range(4):
+                rpn = slab * SLAB + page
+                guest.fill(21, bytes(4096))
+                assert guest.page_in(rpn, 21) == SC_OK
+                assert guest.look(21) == content(rpn + 5 if rpn in rpns else rpn), f"slab {slab}, page {page}"
+        until("they are back on the servers", lambda: not rig.ask("stats")["spilled_pages"])
+        for rpn in rpns:
+            guest.fill(21, bytes(4096))
+            assert guest.page_in(rpn, 21) == SC_OK and guest.look(21) == content(rpn + 5), rpn
         guest.close()

@@ -12,6 +12,7 @@ from guest import SC_OK, Guest, content
 from rig import SLAB, Child, Fleet, program, until
 
 from fleetlib import faults  # pylint: disable=wrong-import-order
+from remotelib.wire import crc32c  # pylint: disable=wrong-import-order
 
 SC_LOST = 0x301
 SLABS = 4
@@ -198,15 +199,6 @@ def spill__in_use(_):
         guest.close()
 
 
-def _crc32c(data):
-    crc = 0xffffffff
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    return crc ^ 0xffffffff
-
-
 def spill__of_an_earlier_life(_):
     """After a restart of the machine nobody will ask for a file: it is removed. This life's files are not."""
     with _fleet(2, "512M") as fleet:
@@ -217,7 +209,7 @@ def spill__of_an_earlier_life(_):
             head = bytearray(file.read(88))
         old, foreign = (os.path.join(fleet.spill_dir, f"{uuid.uuid4()}.spill") for _ in range(2))
         head[40:76] = str(uuid.uuid4()).encode()
-        head[84:88] = _crc32c(head[:84]).to_bytes(4, "little")
+        head[84:88] = crc32c(head[:84]).to_bytes(4, "little")
         for name, what in ((old, head), (foreign, b"not ours")):
             with open(name, "wb") as file:
                 file.write(what)

@@ -11,6 +11,7 @@ import uuid
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
+sys.path.append(os.path.join(TOP, "tests", "e2e"))  # its remotelib speaks both wires
 
 from fleetlib.child import Child  # noqa: E402,F401
 from fleetlib.fleet import Fleet, program  # noqa: E402

@@ -3,6 +3,7 @@
  * pagerload - page a working set larger than the memory in and out, verify every byte, measure
  *
  *   pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL] [-u FILE] [-x FIFO] [-c WORDS]
+ *             [-p CLUSTER]
  *
  * Phases: fill (page-out rate), random reads (page-in latency), random rewrites under a new
  * generation, sequential sweep (page-in rate). Each page's 512 words follow from its number and
@@ -17,6 +18,8 @@
  * through the first reads: who waits for it may do something to the device then.
  *
  * With -c a page's content is its first WORDS words over and over, so that it can be compressed.
+ *
+ * With -p there is a second sweep, with vm.page-cluster set to CLUSTER, as it then stays.
  *
  * REPORT takes lines 'say TEXT' and 'data result-LABEL JSON' (default: standard output).
  * Exit: 0 all pages were right and enough of them were paged; 1 not so; 2 wrong use or no swap.
@@ -41,7 +44,7 @@
 
 static struct {
 	uint64_t pages, reads, rewrites, seed, distinct;
-	const char *label, *until, *half_way;
+	const char *label, *until, *half_way, *cluster;
 	int report;
 
 	uint64_t *memory;
@@ -54,7 +57,7 @@ static struct {
 	uint32_t slowest_ns;
 	uint64_t rounds;
 	uint64_t mismatches;
-	double out_per_s, in_per_s;
+	double out_per_s, in_per_s, ahead_per_s;
 	double ns_per_tick;
 } load = { .pages = 512 * 256, .reads = 20000, .rewrites = 10000, .seed = 1, .distinct = WORDS,
 	   .label = "swap", .report = STDOUT_FILENO };
@@ -319,18 +322,30 @@ static void rounds(void)
 	} while (load.until && access(load.until, F_OK));
 }
 
-static void phase_sweep(void)
+/* Gives pages/s that came in. */
+static double phase_sweep(const char *name)
 {
 	uint64_t before = pages_in();
-	double start = now_s();
+	double start = now_s(), rate;
 
 	for (uint64_t page = 0; page < load.pages; page++) {
 		page_verify(page);
 		if (page % LOOK_EVERY == 0)
-			progress("sweep", page, load.pages);
+			progress(name, page, load.pages);
 	}
-	load.in_per_s = (double)(pages_in() - before) / (now_s() - start);
-	progress("sweep", load.pages, load.pages);
+	rate = (double)(pages_in() - before) / (now_s() - start);
+	progress(name, load.pages, load.pages);
+	return rate;
+}
+
+static void phase_sweep_ahead(void)
+{
+	int fd = open("/proc/sys/vm/page-cluster", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, load.cluster, strlen(load.cluster)) < 0)
+		fail("-p %s: /proc/sys/vm/page-cluster: %s", load.cluster, strerror(errno));
+	close(fd);
+	load.ahead_per_s = phase_sweep("sweep ahead");
 }
 
 static int latency_compare(const void *a, const void *b)
@@ -377,10 +392,10 @@ static int result_report(uint64_t required)
 		       PRIu64 " had to go out and come back\n", load.label, out, in, load.latencies, required);
 	report("data result-%s {\"device\":\"%s\",\"working_set_pages\":%" PRIu64 ",\"pages_out\":%" PRIu64
 	       ",\"pages_in\":%" PRIu64 ",\"page_in_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}"
-	       ",\"local_us\":%.3f,\"page_ins_timed\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
+	       ",\"sweep_ahead_pages_per_s\":%.0f,\"local_us\":%.3f,\"page_ins_timed\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"page_out_pages_per_s\":%.0f,\"page_in_pages_per_s\":%.0f"
 	       ",\"mismatches\":%" PRIu64 ",\"unverified\":%" PRIu64 ",\"ok\":%s}\n",
 	       load.label, load.label, load.pages, out, in, latency_us(0.5), latency_us(0.9),
-	       latency_us(0.99), latency_us(0.999), load.slowest_ns / 1000.0,
+	       latency_us(0.99), latency_us(0.999), load.slowest_ns / 1000.0, load.ahead_per_s,
 	       share_us(load.local_ns, load.locals, 0.5), load.latencies, load.rounds, load.out_per_s, load.in_per_s,
 	       load.mismatches, unverified, ok ? "true" : "false");
 	return ok ? 0 : 1;
@@ -442,7 +457,7 @@ int main(int argc, char **argv)
 	uint64_t required;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:n:w:s:r:l:u:x:c:")) != -1) {
+	while ((option = getopt(argc, argv, "m:n:w:s:r:l:u:x:c:p:")) != -1) {
 		switch (option) {
 		case 'm': load.pages = number(optarg, 'm') * 256; break;
 		case 'n': load.reads = number(optarg, 'n'); break;
@@ -451,6 +466,7 @@ int main(int argc, char **argv)
 		case 'l': load.label = optarg; break;
 		case 'u': load.until = optarg; break;
 		case 'c': load.distinct = number(optarg, 'c'); break;
+		case 'p': load.cluster = optarg; break;
 		case 'x': load.half_way = optarg; break;
 		case 'r':
 			load.report = open(optarg, O_WRONLY | O_NOCTTY | O_CLOEXEC);
@@ -458,7 +474,7 @@ int main(int argc, char **argv)
 				fail("-r %s: %s", optarg, strerror(errno));
 			break;
 		default: fail("usage: pagerload -m MIB [-n READS] [-w REWRITES] [-s SEED] [-r REPORT] [-l LABEL]"
-			      " [-u FILE] [-x FIFO] [-c WORDS]");
+			      " [-u FILE] [-x FIFO] [-c WORDS] [-p CLUSTER]");
 		}
 	}
 	if (!load.distinct || load.distinct > WORDS)
@@ -469,6 +485,8 @@ int main(int argc, char **argv)
 	in_before = pages_in();
 	phase_fill();
 	rounds();
-	phase_sweep();
+	load.in_per_s = phase_sweep("sweep");
+	if (load.cluster)
+		phase_sweep_ahead();
 	return result_report(required);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a memory server promises, seen over a network."""
+import os
 import pathlib
 import re
 import time
@@ -190,11 +191,11 @@ def idle_costs_nothing(scratch):
 
 def a_silent_device_loses_its_lease(scratch):
     with Net(scratch) as net:
-        memd = net.memd("--memory", "16M", "--lease", "2", "--max-devices", "4")
+        memd = net.memd("--memory", "16M", "--lease", "8", "--max-devices", "4")
         with net.client([memd], pages=MIB_PAGES) as c:
             c.ready()
             c.ok("out 0 256 1")
-            c.ask("wait fenced 5000")  # it only waits: its lease is renewed
+            c.ask("wait fenced 12000")  # it only waits: its lease is renewed
             c.ok("in 0 256 1")
         until(lambda: not memd.stat("slabs"), "the slabs of a device that is gone are released")
         check("not heard of for too long" in memd.said(), memd.said())
@@ -334,6 +335,20 @@ def a_drained_server_takes_no_new_slabs(scratch):
             other.ready()
 
 
+def it_waits_for_who_has_its_cpu(scratch):
+    """As long as that costs little, its lcore does not interrupt who sends, and its other threads are as ever."""
+    with Net(scratch) as net:
+        memd = net.memd("--memory", "64M")
+        with net.client([memd], pages=8 * MIB_PAGES) as c:
+            c.ready()
+
+            def waits():
+                c.ok(f"out 0 {MIB_PAGES} 1")
+                policies = [os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{memd.program.process.pid}/task")]
+                return policies.count(os.SCHED_BATCH) == 1 and memd.ctl("status")["lcores"][0]["sched"] == "batch"
+            until(waits, "it lets the sender finish")
+
+
 CASES = [pages_at_mtu_9000, pages_in_segments_at_mtu_1500, a_full_server_says_how_much_there_is,
          the_next_server_is_used, memory_grows_and_shrinks_under_use,
          what_is_free_goes_back_to_the_system, a_restarted_server_is_empty_and_known_to_be,
@@ -341,4 +356,4 @@ CASES = [pages_at_mtu_9000, pages_in_segments_at_mtu_1500, a_full_server_says_ho
          idle_costs_nothing, a_silent_device_loses_its_lease, settings_that_make_no_sense,
          two_servers_do_not_share_a_name, figures_for_others, damage_at_rest_is_found,
          damage_is_not_given_out_unfound_either, short_memory_is_given_back,
-         a_drained_server_takes_no_new_slabs]
+         a_drained_server_takes_no_new_slabs, it_waits_for_who_has_its_cpu]

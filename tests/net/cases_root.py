@@ -53,7 +53,7 @@ def af_xdp_leaves_nothing_behind():
 
 
 def garbage_over_af_xdp():
-    """Of af_packet's frames the kernel has put fragments together, or dropped them."""
+    """Of net_af_packet's frames the kernel has put fragments together, or dropped them."""
     garbage_is_counted_and_not_answered(XB)
 
 

@@ -50,7 +50,8 @@ struct worker {
 static struct {
 	bool ping;
 	struct rmnic_addr to;
-	uint64_t count, size, gap_ns, retry_ns, timeout_ns;
+	uint64_t count, size, join, gap_ns, retry_ns, timeout_ns;
+	uint32_t parts;
 	unsigned int lcores;
 	uint16_t udp_port, to_port;
 	int poll;
@@ -106,6 +107,18 @@ static void send_bytes(struct worker *w, enum rmnic_lane lane, const struct rmni
 	}
 }
 
+/* The same bytes as several messages that may share a datagram as long as all of them. */
+static void send_parts(struct worker *w, const struct rmnic_addr *to)
+{
+	uint32_t part = (uint32_t)(opt.size / opt.parts);
+
+	for (uint32_t i = 0; i < opt.parts; i++) {
+		struct rmnic_tx tx = { .head = w->page + i * part, .head_len = part, .join = (uint32_t)opt.join };
+
+		w->sent += w->net.ops->send(w->net.arg, RMNIC_LANE_IN, to, &tx);
+	}
+}
+
 static void echo_rx(void *arg, const struct rmnic_rx *rx)
 {
 	struct worker *w = arg;
@@ -156,7 +169,10 @@ static bool ping_step(struct worker *w, uint64_t now)
 	w->waiting = true;
 	w->asked_at = now;
 	to.port = (uint16_t)(opt.to_port + 2 * w->number);
-	send_bytes(w, RMNIC_LANE_IN, &to, w->page, (uint32_t)opt.size);
+	if (opt.parts > 1)
+		send_parts(w, &to);
+	else
+		send_bytes(w, RMNIC_LANE_IN, &to, w->page, (uint32_t)opt.size);
 	return true;
 }
 
@@ -281,14 +297,14 @@ static int report(uint64_t ran_ns, uint64_t cpu)
 	rmnic_port_info(ports[0], &info);
 	printf("{\"got\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"marked\": %" PRIu64
 	       ", \"held\": %" PRIu64 ", \"released\": %" PRIu64 ", \"slowest_us\": %" PRIu64
-	       ", \"rx\": %" PRIu64 ", \"tx\": %" PRIu64 ", \"tx_in_place\": %" PRIu64
+	       ", \"rx\": %" PRIu64 ", \"tx\": %" PRIu64 ", \"tx_joined\": %" PRIu64 ", \"tx_in_place\": %" PRIu64
 	       ", \"tx_full\": %" PRIu64
 	       ", \"tx_long\": %" PRIu64 ", \"link_down\": %" PRIu64 ", \"no_mbuf\": %" PRIu64
 	       ", \"no_neighbour\": %" PRIu64 ", \"rx_bad\": %" PRIu64 ", \"handed_over\": %" PRIu64
 	       ", \"mtu\": %u, \"kernel\": %s, \"link_up\": %s, \"multi_segs\": %s"
 	       ", \"ran_us\": %" PRIu64 ", \"cpu_us\": %" PRIu64 "}\n",
 	       sum.got, sum.wrong, sum.marked, sum.held, sum.released, sum.slowest / 1000, c.rx, c.tx,
-	       c.tx_in_place, c.tx_full, c.tx_long, c.link_down, c.no_mbuf, c.no_neighbour, c.rx_bad,
+	       c.tx_joined, c.tx_in_place, c.tx_full, c.tx_long, c.link_down, c.no_mbuf, c.no_neighbour, c.rx_bad,
 	       c.handed_over, info.mtu, info.kernel ? "true" : "false",
 	       info.link_up ? "true" : "false", info.multi_segs ? "true" : "false", ran_ns / 1000,
 	       cpu);
@@ -297,7 +313,7 @@ static int report(uint64_t ran_ns, uint64_t cpu)
 }
 
 enum { PORT = 1, TO, COUNT, SIZE, GAP, LCORES, UDP_PORT, TO_PORT, POLL, HUGE, MEMORY, CPUS, TIMEOUT,
-       RETRY, DEBUG };
+       RETRY, DEBUG, PARTS, JOIN };
 
 static int options(int argc, char **argv, const char **port_texts)
 {
@@ -308,7 +324,7 @@ static int options(int argc, char **argv, const char **port_texts)
 		{ "poll", 1, NULL, POLL }, { "huge", 0, NULL, HUGE },
 		{ "memory-mib", 1, NULL, MEMORY }, { "cpus", 1, NULL, CPUS },
 		{ "timeout-s", 1, NULL, TIMEOUT }, { "retry-ms", 1, NULL, RETRY },
-		{ "debug", 0, NULL, DEBUG }, { 0 },
+		{ "debug", 0, NULL, DEBUG }, { "parts", 1, NULL, PARTS }, { "join", 1, NULL, JOIN }, { 0 },
 	};
 	static const char *const modes[] = { "adaptive", "busy", "block" };
 	int c, n = 0;
@@ -323,6 +339,8 @@ static int options(int argc, char **argv, const char **port_texts)
 			break;
 		case COUNT: opt.count = strtoull(optarg, NULL, 10); break;
 		case SIZE: opt.size = strtoull(optarg, NULL, 10); break;
+		case PARTS: opt.parts = (uint32_t)atoi(optarg); break;
+		case JOIN: opt.join = strtoull(optarg, NULL, 10); break;
 		case GAP: opt.gap_ns = strtoull(optarg, NULL, 10) * 1000; break;
 		case LCORES: opt.lcores = (unsigned int)atoi(optarg); break;
 		case UDP_PORT: opt.udp_port = (uint16_t)atoi(optarg); break;

@@ -114,6 +114,9 @@ class Program:
         return json.loads(lines[-1])
 
 
+DRIVER = ""   # what ports name in front of an interface, with a colon; empty: the default
+
+
 class Net:
     """veth "va" here, "vb" in the other namespace."""
 
@@ -154,10 +157,10 @@ class Net:
         (run if where == "a" else self.b)("ip", "addr", "add", address, "dev", "v" + where)
 
     def echo(self, *args, port=f"vb,address={B}/24", where="b"):
-        return Program(self, [PEER, "echo", "--port", port, *args], where)
+        return Program(self, [PEER, "echo", "--port", port_of(port), *args], where)
 
     def ping(self, *args, port=f"va,address={A}/24", to=B, where="a"):
-        return Program(self, [PEER, "ping", "--port", port, "--to", to, *args], where, "ready")
+        return Program(self, [PEER, "ping", "--port", port_of(port), "--to", to, *args], where, "ready")
 
     def exchange(self, *args, **kw):
         """A ping that must succeed; its result."""
@@ -165,6 +168,10 @@ class Net:
         status = ping.finish()
         check(status == 0, f"ping failed ({status}):\n{ping.said()}")
         return ping.result()
+
+
+def port_of(port):
+    return port if ":" in port else DRIVER + port
 
 
 def stopped(program):

@@ -78,7 +78,8 @@ static void device__forms(void **state)
 		enum rmnic_driver driver;
 		const char *argument;
 	} good[] = {
-		{ "eth0", RMNIC_DRIVER_AF_PACKET, "eth0" },
+		{ "eth0", RMNIC_DRIVER_PACKET, "eth0" },
+		{ "packet:eth0", RMNIC_DRIVER_PACKET, "eth0" },
 		{ "af_packet:eth0", RMNIC_DRIVER_AF_PACKET, "eth0" },
 		{ "af_xdp:ens1f0np0", RMNIC_DRIVER_AF_XDP, "ens1f0np0" },
 		{ "tap:rmnic0", RMNIC_DRIVER_TAP, "rmnic0" },
@@ -101,7 +102,7 @@ static void device__forms(void **state)
 static void device__refuses(void **state)
 {
 	static const char *const wrong[] = {
-		"", "af_packet:", "af_packet:a,framesz=1", "eth0,x", "eth 0", "a/b",
+		"", "packet:", "af_packet:", "af_packet:a,framesz=1", "eth0,x", "eth 0", "a/b",
 		"an-interface-with-a-long-name", "dpaa:x", "memif:x", "memif:server:m.sock",
 		"memif:server:/a,b", "0000:01:00.8", "eth0:1",
 		"012345678901234567890123456789012345678901234567890123456789012345678901234567",
@@ -214,6 +215,26 @@ static void neighbour__refreshed_while_used(void **state)
 	assert_false(rmnic_neighbour_lookup(n, IP, now + 3 * SECOND).ask);
 }
 
+/* After a long silence the first frame goes where the neighbour was, with a question to all; not for ever. */
+static void neighbour__dies(void **state)
+{
+	struct rmnic_neighbours *n = table_new(state);
+	uint64_t now = SECOND + 2 * RMNIC_NEIGHBOUR_DEAD_NS;
+	struct rmnic_route_answer a;
+	int used = 0;
+
+	rmnic_neighbour_learn(n, IP, MAC, SECOND, true);
+	a = rmnic_neighbour_lookup(n, IP, now);
+	assert_true(a.mac == MAC && a.ask && a.to == 0);
+	for (; a.mac && used < 100; used++) {
+		now += RMNIC_NEIGHBOUR_ASK_NS;
+		a = rmnic_neighbour_lookup(n, IP, now);
+	}
+	assert_in_range(used, 2, 20);
+	rmnic_neighbour_learn(n, IP, MAC, now, false); /* it is there after all */
+	assert_true(rmnic_neighbour_lookup(n, IP, now).mac == MAC);
+}
+
 /* Whoever was told a lie asks everybody as soon as it hears from the right one, and sends on. */
 static void neighbour__heard_from_elsewhere(void **state)
 {
@@ -239,16 +260,6 @@ static void neighbour__heard_ahead(void **state)
 	rmnic_neighbour_learn(n, IP, MAC, SECOND + 5000, true);
 	a = rmnic_neighbour_lookup(n, IP, SECOND);
 	assert_true(a.mac == MAC && !a.ask);
-}
-
-static void neighbour__dies(void **state)
-{
-	struct rmnic_neighbours *n = table_new(state);
-	struct rmnic_route_answer a;
-
-	rmnic_neighbour_learn(n, IP, MAC, SECOND, true);
-	a = rmnic_neighbour_lookup(n, IP, SECOND + RMNIC_NEIGHBOUR_DEAD_NS);
-	assert_true(a.mac == 0 && a.ask && a.to == 0);
 }
 
 /* Asked again by a timer, first quickly, then slowly, until nobody waits for it any more. */
@@ -326,20 +337,42 @@ static void wait__asked(void **state)
 	int tries = 1;
 
 	(void)state;
-	while (rmnic_wait_idle_asked(w))
+	while (rmnic_wait_idle_asked(w, false))
 		tries++;
 	assert_in_range(tries, 2, 16);
 	rmnic_wait_busy(w); /* it came */
-	assert_false(rmnic_wait_idle_asked(w));
-	while (!rmnic_wait_idle_asked(w)) /* it does not come: for a while, then no more */
+	assert_false(rmnic_wait_idle_asked(w, false));
+	while (!rmnic_wait_idle_asked(w, false)) /* it does not come: for a while, then no more */
 		;
-	assert_true(rmnic_wait_idle_asked(w));
+	assert_true(rmnic_wait_idle_asked(w, false));
 	/* Who is not never spins there (RULES F3). */
 	assert_true(rmnic_wait_idle(w));
 	rmnic_wait_destroy(w);
 	w = wait_new(RMNIC_POLL_BLOCK, true);
 	for (int i = 0; i < 32; i++)
-		assert_true(rmnic_wait_idle_asked(w));
+		assert_true(rmnic_wait_idle_asked(w, false));
+	rmnic_wait_destroy(w);
+}
+
+/* Commands that do not come are no reason not to spin for answers that do, and the reverse. */
+static void wait__owed(void **state)
+{
+	struct rmnic_wait *w = wait_new(RMNIC_POLL_ADAPTIVE, true);
+
+	(void)state;
+	for (int owed = 0; owed < 2; owed++) {
+		while (rmnic_wait_idle_asked(w, owed))
+			;
+		rmnic_wait_busy(w); /* it came: this is worth a spin */
+	}
+	assert_false(rmnic_wait_idle_asked(w, false));
+	while (!rmnic_wait_idle_asked(w, false)) /* it does not come */
+		;
+	assert_true(rmnic_wait_idle_asked(w, false));
+	assert_false(rmnic_wait_idle_asked(w, true));
+	while (!rmnic_wait_idle_asked(w, true))
+		;
+	assert_true(rmnic_wait_idle_asked(w, true));
 	rmnic_wait_destroy(w);
 }
 
@@ -376,9 +409,9 @@ static void wait__eventfd(void **state)
 	(void)state;
 	assert_int_equal(rmnic_wait_add(w, fd, true, NULL), 0);
 	eventfd_write(fd, 1);
-	rmnic_wait_sleep(w, UINT64_MAX, false);
+	assert_true(rmnic_wait_sleep(w, UINT64_MAX, false));
 	start = rmnic_udp_now();
-	rmnic_wait_sleep(w, start + 2000000, false);
+	assert_false(rmnic_wait_sleep(w, start + 2000000, false));
 	assert_true(rmnic_udp_now() >= start + 2000000);
 	eventfd_write(fd, 1);
 	rmnic_wait_sleep(w, UINT64_MAX, false);
@@ -418,8 +451,8 @@ static void wait__level_and_overdue(void **state)
 	assert_int_equal(rmnic_wait_add(w, ends[0], false, NULL), 0);
 	rmnic_wait_sleep(w, 1, false);
 	assert_int_equal(write(ends[1], "x", 1), 1);
-	rmnic_wait_sleep(w, UINT64_MAX, false);
-	rmnic_wait_sleep(w, UINT64_MAX, false);
+	assert_false(rmnic_wait_sleep(w, UINT64_MAX, false));
+	assert_false(rmnic_wait_sleep(w, UINT64_MAX, false));
 	close(ends[0]);
 	close(ends[1]);
 	rmnic_wait_destroy(w);
@@ -445,6 +478,7 @@ int main(void)
 		cmocka_unit_test_teardown(neighbour__full, table_free),
 		cmocka_unit_test(wait__modes),
 		cmocka_unit_test(wait__asked),
+		cmocka_unit_test(wait__owed),
 		cmocka_unit_test(wait__early_timer),
 		cmocka_unit_test(wait__eventfd),
 		cmocka_unit_test(wait__short_first),

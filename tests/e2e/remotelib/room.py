@@ -46,7 +46,7 @@ def spill_file(_scratch):
             faults.add(fleet, spare)
             guest.ended()
             guest.result()
-            assert [file for file in os.listdir(fleet.spill_dir)] == [], "the device is gone, its spill file is not"
+            faults.eventually("the spill file goes with its device", lambda: not os.listdir(fleet.spill_dir))
 
 
 def used_up_slots(scratch):
@@ -69,7 +69,7 @@ def more_than_there_is(_scratch):
 def two_tenants(_scratch):
     """Two guests on one backend: the second one finds nothing of the first one's, and each its own."""
     with Fleet(2, "e2e-tenants-fleet", memory="512M", rmnicd_args=ONE_REPLICA) as fleet:
-        with GuestRun("e2e-tenant-a", fleet.socket, env={"READS": 20000}) as first:
+        with GuestRun("e2e-tenant-a", fleet.socket, env={"READS": 200000}, timeout=600) as first:
             first.until("random read")
             with GuestRun("e2e-tenant-b", fleet.socket, job="e2e-tenant") as second:
                 said = second.until("e2e-tenant:")

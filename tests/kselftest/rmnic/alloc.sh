@@ -18,10 +18,11 @@ need_injection() {
 }
 
 # The kernel's own words about allocations that fail are no complaint: that there is no room, and that
-# an entry in /proc/irq, which it could not make, is not there to be removed (tests/kselftest/ktap.py).
+# an entry in /proc/irq or a group in sysfs, which it could not make, is not there to be removed
+# (tests/kselftest/ktap.py).
 complaints() {
 	dmesg | sed -n "/$1/,\$p" |
-		sed -e '/vmalloc error: /,/Mem-Info:/d' -e '/page allocation failure: /,/Mem-Info:/d' -e '/WARNING: .* remove_proc_entry+/,/end trace/d' |
+		sed -e '/vmalloc error: /,/Mem-Info:/d' -e '/page allocation failure: /,/Mem-Info:/d' -e '/WARNING: .* \(remove_proc_entry\|sysfs_remove_group\)+/,/end trace/d' |
 		grep -E "$RMNIC_COMPLAINTS"
 }
 
@@ -80,11 +81,12 @@ paging_all_around() {
 	need_injection
 	need_device
 	swap_on
-	echo 10 >$DEBUGFS/failslab/probability
+	# Who is meant comes first: without that this shell's own would fail as well.
+	echo Y >$DEBUGFS/failslab/task-filter
 	echo 1 >$DEBUGFS/failslab/interval
 	echo 1000000 >$DEBUGFS/failslab/times
 	before=$(cat $DEBUGFS/failslab/times)
-	echo Y >$DEBUGFS/failslab/task-filter
+	echo 10 >$DEBUGFS/failslab/probability
 	load_start memory 48 2 24
 	for pid in $(cat $RMNIC_GROUP/cgroup.procs); do
 		echo 1 >"/proc/$pid/make-it-fail"

@@ -216,9 +216,17 @@ no_io_error() {
 	! kernel_said 'I/O error|Read-error on swap|Write-error on swap' || fail "the kernel saw an I/O error"
 }
 
+# Ends what stands in for udev, if a case started it.
+udev_rule_end() {
+	[ -e "$RMNIC_RUN/udev.pid" ] || return 0
+	kill "$(cat "$RMNIC_RUN/udev.pid")" 2>/dev/null || true
+	rm -f "$RMNIC_RUN/udev.pid"
+}
+
 # After each case, whatever became of it.
 take_back() {
 	faults_clear
+	udev_rule_end
 	if [ -e "$RMNIC_RUN/load.pid" ]; then
 		kill -KILL "$(cat "$RMNIC_RUN/load.pid")" 2>/dev/null
 		rm -f "$RMNIC_RUN/load.pid"

@@ -119,15 +119,14 @@ static bool transfer(int fd, uint8_t *buf, uint64_t at, uint64_t n, bool write)
 	return false;
 }
 
-static void block_load(const char *path, uint64_t first, uint64_t pages)
+static void block_load(int fd, uint64_t first, uint64_t pages)
 {
-	int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	uint32_t *gen = generations(pages);
 	uint8_t *buf = mmap(NULL, MAX_RUN * RMNIC_TEST_PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t i, at, n;
 
-	if (fd < 0 || buf == MAP_FAILED)
+	if (buf == MAP_FAILED)
 		exit(2);
 	while (!stop) {
 		n = 1 + random_next() % MAX_RUN;
@@ -167,7 +166,7 @@ static void counter_write(const char *path)
 int main(int argc, char **argv)
 {
 	uint64_t pages, part;
-	int procs, i, running, failed = 0, status;
+	int procs, i, running, failed = 0, status, fd = -1;
 	pid_t pids[MAX_PROCS], pid;
 
 	procs = argc == 5 ? atoi(argv[3]) : 0;
@@ -182,23 +181,32 @@ int main(int argc, char **argv)
 	/* This process is to tell what became of the others: it does not depend on the device. */
 	if (totals == MAP_FAILED || mlockall(MCL_CURRENT))
 		return 2;
+	/* Once, for all: a process that gets its turn late finds the device even if it went away. */
+	if (strcmp(argv[1], "memory"))
+		fd = open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (fd < 0 && strcmp(argv[1], "memory")) {
+		perror(argv[1]);
+		return 2;
+	}
 	signal(SIGTERM, on_term);
 	for (i = 0; i < procs; i++) {
 		pids[i] = fork();
 		if (pids[i])
 			continue;
 		random_state = i + 1;
-		if (strcmp(argv[1], "memory"))
-			block_load(argv[1], i * part, part);
+		if (fd >= 0)
+			block_load(fd, i * part, part);
 		else
 			memory_load(part);
 		return 0;
 	}
 	for (running = procs; running;) {
-		for (i = 0; stop && i < procs; i++)
-			if (pids[i])
-				kill(pids[i], SIGTERM);
-		stop = 0;
+		if (stop) {
+			stop = 0; /* first, so that one that comes now is seen in the next round */
+			for (i = 0; i < procs; i++)
+				if (pids[i])
+					kill(pids[i], SIGTERM);
+		}
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 			running--;
 			failed |= status != 0;

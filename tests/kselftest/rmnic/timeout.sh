@@ -38,7 +38,8 @@ lost_page_out() { lost_completion 1; }
 lost_abort() {
 	local resets
 	need_host
-	driver_with timeout_ms=1000
+	# The abort must not be sent before its loss is arranged.
+	driver_with timeout_ms=$((3000 * ${SLOWNESS:-1}))
 	resets=$(stat resets)
 	swap_on
 	load_start memory 24 2 8
@@ -70,7 +71,7 @@ lost_interrupts() {
 slow() {
 	local resets aborted
 	need_host
-	driver_with timeout_ms=3000
+	driver_with timeout_ms=10000
 	resets=$(stat resets) aborted=$(stat aborted)
 	swap_on
 	load_start memory 24 4 8
