@@ -5,7 +5,7 @@
  *   peerload nbd|redis|memcached ADDRESS PORT PAGES SECONDS DEPTH...
  *
  * All pages are written once; then for each depth pages are read at random for SECONDS, and written
- * at random for SECONDS. Each page that comes back is verified, outside the time that is measured.
+ * at random for SECONDS; with a depth of SEQ_DEPTH also in order, and at random, 70 reads to 30 writes. Each page that comes back is verified, outside the time that is measured.
  * It waits for answers as rmnic-bench does: it spins for 50 us, then it sleeps.
  * Prints a line of JSON for each measurement. Exit: 0, or 1 when a page was wrong or refused.
  */
@@ -27,10 +27,18 @@
 #define SPIN_NS     50000ull
 #define SAMPLES_MAX (1u << 22)
 #define WORDS       (PAGE / 8)
+#define SEQ_DEPTH   16u
+#define READS       70u  /* percent of the mix */
 
 struct slot {
 	enum op op;
 	uint64_t page, start;
+};
+
+struct workload {
+	const char *name;
+	unsigned int reads; /* percent */
+	bool in_order;
 };
 
 static struct {
@@ -44,7 +52,8 @@ static struct {
 	uint8_t in[DEPTH_MAX * ANSWER_MAX], out[DEPTH_MAX * REQUEST_MAX];
 	size_t nin, nout;
 	uint32_t *sample;
-	uint64_t samples, done, wrong;
+	const struct workload *workload;
+	uint64_t samples, done, reads, wrong, at; /* at: the next page in order */
 } load;
 
 static uint64_t now_ns(void)
@@ -145,31 +154,38 @@ static void answered(uint32_t s, const struct answer *a, uint64_t now)
 	const struct slot *slot = &load.slot[s];
 	uint64_t took = now - slot->start;
 
-	if (load.samples < SAMPLES_MAX)
+	/* A mix is known by its reads. */
+	if ((slot->op == OP_READ || !load.workload->reads) && load.samples < SAMPLES_MAX)
 		load.sample[load.samples++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
 	load.done++;
+	load.reads += slot->op == OP_READ;
 	if (a->failed || (slot->op == OP_READ && !page_right(slot->page, a->page)))
 		load.wrong++;
 	load.free[load.nfree++] = s;
 }
 
-/* All answers that are here. Of one operation at a time, so the oldest request says what they are. */
+/* All answers that are here. */
 static void answers(void)
 {
 	uint64_t now = now_ns();
 	size_t at = 0;
 
 	while (load.pending) {
-		uint32_t s = load.order[load.first];
-		struct answer a = load.proto->answer(load.in + at, load.nin - at, load.slot[s].op);
+		int64_t tag = load.proto->tag ? load.proto->tag(load.in + at, load.nin - at) : load.order[load.first];
+		uint32_t s = (uint32_t)tag;
+		struct answer a;
 
+		if (tag < 0)
+			break;
+		errno = 0;
+		if (tag >= DEPTH_MAX)
+			die("an answer to nothing that was asked");
+		a = load.proto->answer(load.in + at, load.nin - at, load.slot[s].op);
 		if (!a.used)
 			break;
-		if (load.proto->tagged && a.tag >= DEPTH_MAX)
-			die("an answer to nothing that was asked");
 		load.first = (load.first + 1) % DEPTH_MAX;
 		load.pending--;
-		answered(load.proto->tagged ? (uint32_t)a.tag : s, &a, now);
+		answered(s, &a, now);
 		at += a.used;
 	}
 	memmove(load.in, load.in + at, load.nin - at);
@@ -190,32 +206,44 @@ static double share_us(double share)
 	return load.sample[at < load.samples ? at : load.samples - 1] / 1000.0;
 }
 
-static void report(const char *workload, unsigned int depth, uint64_t ns)
+static void report(unsigned int depth, uint64_t ns)
 {
+	double seconds = (double)ns / 1e9;
+
 	qsort(load.sample, load.samples, sizeof(*load.sample), compare);
-	printf("{\"workload\": \"%s\", \"depth\": %u, \"pages\": %llu, \"pages_per_s\": %.0f, \"latency_us\": "
+	printf("{\"workload\": \"%s\", \"depth\": %u, \"pages\": %llu, \"pages_in_per_s\": %.0f, \"pages_out_per_s\": %.0f, \"latency_us\": "
 	       "{\"p50\": %.2f, \"p90\": %.2f, \"p99\": %.2f, \"p999\": %.2f, \"max\": %.2f}, \"mismatches\": %llu}\n",
-	       workload, depth, (unsigned long long)load.done, (double)load.done * 1e9 / (double)ns, share_us(0.5),
-	       share_us(0.9), share_us(0.99), share_us(0.999), share_us(1), (unsigned long long)load.wrong);
+	       load.workload->name, depth, (unsigned long long)load.done, (double)load.reads / seconds,
+	       (double)(load.done - load.reads) / seconds, share_us(0.5), share_us(0.9), share_us(0.99), share_us(0.999),
+	       share_us(1), (unsigned long long)load.wrong);
 	fflush(stdout);
 }
 
-/* ns 0: all pages once, in order. */
-static void run(const char *workload, enum op op, unsigned int depth, uint64_t ns)
+/* Not two requests of one page at a time: which is first would be the server's choice. */
+static uint64_t page_next(const struct workload *w, unsigned int depth)
 {
-	uint64_t start = now_ns(), next = 0;
+	if (w->in_order)
+		return load.at++ % load.pages;
+	return random_next() % (load.pages / depth) * depth + load.free[load.nfree - 1];
+}
+
+/* ns 0: all pages once, in order. */
+static void run(const struct workload *w, unsigned int depth, uint64_t ns)
+{
+	uint64_t start = now_ns();
 	bool more = true;
 
-	load.samples = load.done = load.first = load.nfree = 0;
+	load.samples = load.done = load.reads = load.first = load.nfree = load.at = 0;
+	load.workload = w;
 	for (uint32_t i = 0; i < depth; i++)
 		load.free[load.nfree++] = i;
 	do {
-		more = ns ? now_ns() - start < ns : next < load.pages;
-		while (more && load.nfree && (ns || next < load.pages)) {
-			/* Not two requests of one page at a time: which is first would be the server's choice. */
-			uint64_t page = ns ? random_next() % (load.pages / depth) * depth + load.free[load.nfree - 1] : next++;
+		more = ns ? now_ns() - start < ns : load.at < load.pages;
+		while (more && load.nfree && (ns || load.at < load.pages)) {
+			/* The page goes by the slot that is taken, so it is chosen first. */
+			uint64_t page = page_next(w, depth);
 
-			ask(op, page);
+			ask(random_next() % 100 < w->reads ? OP_READ : OP_WRITE, page);
 		}
 		flush();
 		if (load.pending) {
@@ -223,7 +251,16 @@ static void run(const char *workload, enum op op, unsigned int depth, uint64_t n
 			answers();
 		}
 	} while (more || load.pending);
-	report(workload, depth, now_ns() - start);
+	report(depth, now_ns() - start);
+}
+
+static void runs(unsigned int depth, uint64_t ns)
+{
+	static const struct workload all[] = { { "in-rand", 100, false }, { "out-rand", 0, false }, { "in-seq", 100, true },
+					       { "out-seq", 0, true }, { "mix", READS, false } };
+
+	for (unsigned int i = 0; i < (depth == SEQ_DEPTH ? 5 : 2); i++)
+		run(&all[i], depth, ns);
 }
 
 static int server_connect(const char *address, int port)
@@ -258,7 +295,7 @@ int main(int argc, char **argv)
 	load.sample = malloc(SAMPLES_MAX * sizeof(*load.sample));
 	if (!load.generation || !load.sample || server_connect(argv[2], atoi(argv[3])))
 		return 1;
-	run("fill", OP_WRITE, 16, 0);
+	run(&(struct workload){ "fill", 0, true }, 16, 0);
 	for (int i = 6; i < argc; i++) {
 		unsigned int depth = (unsigned int)atoi(argv[i]);
 
@@ -266,8 +303,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "peerload: depth %s: 1 to %u\n", argv[i], DEPTH_MAX);
 			return 2;
 		}
-		run("in-rand", OP_READ, depth, (uint64_t)(seconds * 1e9));
-		run("out-rand", OP_WRITE, depth, (uint64_t)(seconds * 1e9));
+		runs(depth, (uint64_t)(seconds * 1e9));
 	}
 	return load.wrong ? 1 : 0;
 }

@@ -96,8 +96,17 @@ static struct answer nbd_answer(const uint8_t *in, size_t len, enum op op)
 		a.used = sizeof(r) + PAGE;
 		a.page = in + sizeof(r);
 	}
-	a.tag = r.handle;
 	return a;
 }
 
-const struct proto proto_nbd = { "nbd", true, nbd_greet, nbd_request, nbd_answer };
+static int64_t nbd_tag(const uint8_t *in, size_t len)
+{
+	struct reply r;
+
+	if (len < sizeof(r))
+		return -1;
+	memcpy(&r, in, sizeof(r));
+	return (int64_t)(r.handle & INT64_MAX);
+}
+
+const struct proto proto_nbd = { "nbd", nbd_tag, nbd_greet, nbd_request, nbd_answer };

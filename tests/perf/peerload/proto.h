@@ -21,13 +21,13 @@ enum op { OP_READ, OP_WRITE };
 struct answer {
 	size_t used;
 	bool failed;          /* the server refused, or this is no answer at all */
-	uint64_t tag;         /* of the request; only where the protocol says it (tagged) */
 	const uint8_t *page;  /* of a READ, in the buffer */
 };
 
 struct proto {
 	const char *name;
-	bool tagged; /* answers may overtake each other */
+	/* Where answers may overtake each other: the tag of the first one, -1: it is not here. Else NULL. */
+	int64_t (*tag)(const uint8_t *in, size_t len);
 	/* On a blocking socket, before the first request. 0, or -1 after a message. */
 	int (*greet)(int fd, uint64_t pages);
 	/* Gives the request's length, REQUEST_MAX at most. */

@@ -98,5 +98,5 @@ static struct answer memcached_answer(const uint8_t *in, size_t len, enum op op)
 	return page_of(in, len, line, "\r\nEND\r\n");
 }
 
-const struct proto proto_redis = { "redis", false, no_greeting, redis_request, redis_answer };
-const struct proto proto_memcached = { "memcached", false, no_greeting, memcached_request, memcached_answer };
+const struct proto proto_redis = { "redis", NULL, no_greeting, redis_request, redis_answer };
+const struct proto proto_memcached = { "memcached", NULL, no_greeting, memcached_request, memcached_answer };

@@ -4,45 +4,63 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
+import time
 
 from fleetlib.child import Child
 from fleetlib.fleet import PORT, PROGRAMS, Fleet, program
 from fleetlib.netns import Problem
 from perflib import ROOT
 from perflib.peers import PORTS, SERVER, PeerLink, PeerServer
-from perflib.processes import cpu_s
+from perflib.processes import LOAD_CPUS, SERVING_CPUS, cpu_s, entering
+from perflib.settings import ONCE_CASES
 
 QUESTION, HEADER, PAGE = 62, 62, 4096   # bytes of READ, in front of a page, of a page
-REDO = 20000                            # exchanges of the bare ping-pong in what is 0.3 s of others
+ACKNOWLEDGED = 16                       # bytes of the least answer
+SEQ_DEPTH = 16                          # also of peerload: at this depth there are more workloads
+REFUSED = 1                             # status of a load that ran, but of which a page was wrong
 
 
 def json_of(argv, log_dir, space=None, lines=False):
-    """What a program prints as JSON; a bad end is a problem with its name."""
+    """What a program prints as JSON, also of one that found a page wrong; another bad end is a problem with its name."""
     with open(os.path.join(log_dir, os.path.basename(argv[0]) + ".log"), "ab") as log:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=log, preexec_fn=space.enter if space else None, check=False)
-    if done.returncode:
-        raise Problem(f"{os.path.basename(argv[0])} ended with status {done.returncode}: see {log.name}")
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=log, preexec_fn=entering(space, LOAD_CPUS),
+                              check=False)
+    if done.returncode not in (0, REFUSED) or not done.stdout:
+        raise Problem(f"{os.path.basename(argv[0])} ended with status {done.returncode}: see {os.path.relpath(log.name, ROOT)}")
     return [json.loads(line) for line in done.stdout.splitlines()] if lines else json.loads(done.stdout)
 
 
 class HostRuns:
     def __init__(self, settings, samples):
         self.settings, self.samples = settings, samples
+        self.end = None   # when no round is begun any more
         self.log_dir = os.path.join(ROOT, "build/log/perf-host")
         os.makedirs(self.log_dir, exist_ok=True)
+
+    def parts(self):
+        return ["host"]
 
     def steps(self):
         """Round by round, so that the machine's drift hits all alike."""
         for number in range(self.settings.rounds):
             for case in self.settings.host_cases:
-                yield f"host, round {number + 1}: {case}", lambda case=case: getattr(self, "run_" + case.replace("-", "_"))()
+                if case in ONCE_CASES and number:
+                    continue
+                yield f"host, round {number + 1}: {case}", lambda case=case, number=number: self.turn(case, number)
+
+    def turn(self, case, number):
+        if not self.end:
+            self.end = time.monotonic() + self.settings.budget.begin("host")
+        if number and time.monotonic() > self.end:
+            self.samples.cut("host", case)
+            return
+        getattr(self, "run_" + case.replace("-", "_"))()
 
     # --- rmnic ---
 
-    def fleet(self, servers=2, **options):
-        memory = f"{self.settings.host_mib * 2 + 64}M"
-        return Fleet(servers, "perf-fleet", memory=memory, **options)
+    def fleet(self, servers=2, mib=None, **options):
+        memory = f"{(mib or self.settings.host_mib) * 2 + 64}M"
+        return Fleet(servers, "perf-fleet", memory=memory, cpus=SERVING_CPUS, **options)
 
     def phases(self, case, depth, report, cpu=None):
         """A report of rmnic-bench as samples."""
@@ -51,13 +69,15 @@ class HostRuns:
         for phase in report["phases"]:
             if phase["workload"] == "fill":
                 continue
-            out = phase["workload"].startswith("out")
-            self.samples.add("host", case, f"{phase['workload']} depth {depth}", latency=phase["latency_us"], cpu=cpu,
-                             **{"out_rate" if out else "in_rate": phase["pages_per_s"]})
+            self.samples.add("host", case, f"{phase['workload']} depth {depth}", cpu=cpu,
+                             latency=phase["page_in_us"] if phase["pages_in"] else phase["page_out_us"],
+                             in_rate=phase["pages_in"] / phase["seconds"] or None,
+                             out_rate=phase["pages_out"] / phase["seconds"] or None)
 
-    def bench(self, depth, *more):
-        return [program("rmnic-bench"), "--json", "--workloads", "fill,in-rand,out-rand", "--queue-depth", str(depth),
-                "--seconds", str(max(1, round(self.settings.seconds))), "--working-set", f"{self.settings.host_mib}M", *more]
+    def bench(self, depth, *more, mib=None):
+        workloads = "fill,in-rand,out-rand" + (",in-seq,out-seq,mix" if depth == SEQ_DEPTH else "")
+        return [program("rmnic-bench"), "--json", "--workloads", workloads, "--reads", "70", "--queue-depth", str(depth),
+                "--ops", str(self.settings.ops), "--working-set", f"{mib or self.settings.host_mib}M", *more]
 
     def over_socket(self, case, *rmnicd_args, **options):
         with self.fleet(rmnicd_args=rmnicd_args, **options) as fleet:
@@ -77,13 +97,13 @@ class HostRuns:
     def run_af_xdp(self):
         """No page fits into one of its frames (RULES F1), so the MTU may as well be one that all links have."""
         if os.geteuid():
-            print("perf: af_xdp is for root: left out", file=sys.stderr)
-        else:
-            self.over_socket("af_xdp", "--replicas", "1", driver="af_xdp", mtu=1500)
+            raise Problem("af_xdp is for root alone (RULES F8): HOST= chooses the others")
+        self.over_socket("af_xdp", "--replicas", "1", driver="af_xdp", mtu=1500)
 
     @contextlib.contextmanager
-    def one_link(self):
-        fleet = self.fleet(1, poll="busy")
+    def one_link(self, mib=None):
+        # DPDK's own driver on both ends, of the bare ping-pong as of what is compared with it.
+        fleet = self.fleet(1, mib, poll="busy", driver="af_packet")
         try:
             fleet.lay_out()
             yield fleet, fleet.servers[0]
@@ -91,15 +111,16 @@ class HostRuns:
             fleet.close()
 
     def run_inside(self):
-        """The generator in the backend's lcore, as the bare ping-pong is in its own."""
-        with self.one_link() as (fleet, server):
+        """The generator in the backend's lcore, as the bare ping-pong is in its own, and over as large a store."""
+        mib = self.settings.engine_mib
+        with self.one_link(mib) as (fleet, server):
             child = server.start()
             try:
                 child.ready(60)
                 for depth in self.settings.depths:
                     self.phases("inside", depth, json_of(
                         self.bench(depth, "--inside", "--no-huge", "--poll", "busy", "--server", f"{server.address}:{PORT}",
-                                   "--port", fleet.port(server.link, server.gateway)), self.log_dir, fleet.space))
+                                   "--port", fleet.port(server.link, server.gateway), mib=mib), self.log_dir, fleet.space))
             finally:
                 child.stop()
 
@@ -107,25 +128,30 @@ class HostRuns:
 
     def run_pingpong(self):
         """UDP/IPv4 frames of the sizes of a page-in on the same ports, with nothing around them."""
+        self.bare("pingpong", "in-rand", QUESTION, HEADER + PAGE)
+
+    def run_stream(self):
+        """Frames of pages one way, with the least there is to say that they came."""
+        self.bare("stream", "out-rand", HEADER + PAGE, ACKNOWLEDGED)
+
+    def bare(self, case, workload, request, reply):
         common = ["--no-huge", "--poll", "busy"]
         name = program("rmnic-pingpong")
         with self.one_link() as (fleet, server):
-            child = Child("pingpong", [name, "server", "--port", fleet.port("up0", server.address), *common], server.space,
-                          fleet.scratch, fleet.log_dir).start()
+            child = Child("pingpong", [name, "server", "--port", fleet.port("up0", server.address), "--store-mib",
+                                       str(self.settings.engine_mib), *common], server.space, fleet.scratch, fleet.log_dir,
+                          SERVING_CPUS).start()
             try:
                 child.ready(60)
                 for depth in self.settings.depths:
-                    self.pingpong(fleet, [name, "client", "--to", server.address, "--json", "--depth", str(depth), "--request",
-                                          str(QUESTION), "--reply", str(HEADER + PAGE), "--count",
-                                          str(int(REDO * self.settings.seconds / 0.3)), "--port",
-                                          fleet.port(server.link, server.gateway), *common], depth)
+                    said = json_of([name, "client", "--to", server.address, "--json", "--depth", str(depth), "--request", str(request),
+                                    "--reply", str(reply), "--count", str(self.settings.ops), "--port",
+                                    fleet.port(server.link, server.gateway), *common], self.log_dir, fleet.space)
+                    self.samples.add("host", case, f"{workload} depth {depth}",
+                                     latency={key[:-3]: said[key] for key in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")},
+                                     **{"in_rate" if workload == "in-rand" else "out_rate": said["rate"]})
             finally:
                 child.stop()
-
-    def pingpong(self, fleet, argv, depth):
-        said = json_of(argv, self.log_dir, fleet.space)
-        self.samples.add("host", "pingpong", f"in-rand depth {depth}", in_rate=said["rate"],
-                         latency={key[:-3]: said[key] for key in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")})
 
     def run_embedded(self):
         for depth in self.settings.depths:
@@ -166,8 +192,8 @@ class HostRuns:
             finally:
                 link.close()
         for line in said:
-            if line["workload"] == "fill":
-                continue
-            rate = "out_rate" if line["workload"] == "out-rand" else "in_rate"
-            self.samples.add("host", kind, f"{line['workload']} depth {line['depth']}", latency=line["latency_us"], cpu=cpu,
-                             **{rate: line["pages_per_s"]})
+            if line["mismatches"]:
+                self.samples.bad(f"{kind}, {line['workload']} at depth {line['depth']}: {line['mismatches']} mismatches")
+            if line["workload"] != "fill":
+                self.samples.add("host", kind, f"{line['workload']} depth {line['depth']}", latency=line["latency_us"], cpu=cpu,
+                                 in_rate=line["pages_in_per_s"] or None, out_rate=line["pages_out_per_s"] or None)

@@ -9,7 +9,7 @@ from fleetlib.netns import Problem
 from perflib import ROOT
 
 PROGRAMS = ("redis-server", "redis-benchmark", "redis-cli", "sqlite3", "sort")
-LINES, WIDTH = 120000, 60
+LINES, WIDTH = 40000, 60
 
 
 def libraries_of(program):

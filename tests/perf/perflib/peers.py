@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from fleetlib.netns import Namespace, Problem
-from perflib.processes import cpu_s
+from perflib.processes import SERVING_CPUS, cpu_s, entering
 
 CLIENT, SERVER = "198.51.100.1", "198.51.100.6"   # of those kept for documentation
 PORTS = {"nbd": 10809, "redis": 6379, "memcached": 11211}
@@ -52,7 +52,8 @@ class PeerLink:
 
 
 class PeerServer:
-    def __init__(self, link, kind, mib, log_dir):
+    def __init__(self, link, kind, mib, log_dir, cpus=SERVING_CPUS):
+        self.cpus = cpus
         self.link, self.kind, self.argv = link, kind, argv_of(kind, mib)
         self.log = os.path.join(log_dir, kind + ".log")
         self.process = None
@@ -64,7 +65,7 @@ class PeerServer:
             raise Problem(f"{self.argv[0]} is not there: run 'scripts/setup perf'")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([program] + self.argv[1:], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=self.link.space.enter, cwd="/")
+                                            preexec_fn=entering(self.link.space, self.cpus), cwd="/")
         try:
             self._ready()
         except BaseException:

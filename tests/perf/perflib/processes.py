@@ -1,8 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What processes took: CPU time and memory, as /proc says."""
+"""Where processes run, and what they took: CPU time and memory, as /proc says."""
 import os
 
+from guestvm import placement
+
+# The load runs on a CPU of its own and what answers it on the others, rmnic and peers alike: a scheduler may
+# put both on one while another one has nothing to do. None where there is one CPU.
+LOAD_CPUS, SERVING_CPUS = placement.split(1) or (None, None)
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+def entering(space, cpus):
+    """What a child does before its program: enters a namespace, and keeps to CPUs; None: neither."""
+    def enter():
+        if space:
+            space.enter()
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+    return enter
 
 
 def _stat(pid):

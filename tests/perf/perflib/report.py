@@ -9,12 +9,14 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402  (the backend has to be chosen before)
 
+from perflib.samples import joined  # noqa: E402
 from perflib.targets import RAND  # noqa: E402
 
 STYLE = """body { font: 15px/1.45 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0; font-size: 13px } td, th { padding: .2em .7em; border-bottom: 1px solid #ddd }
 td { text-align: right } td:first-child, th:first-child { text-align: left } svg { max-width: 100%; height: auto }
 .no { color: #a00; font-weight: bold } .yes { color: #060 }"""
+VERDICTS = {True: '<span class="yes">met</span>', False: '<span class="no">not met</span>', None: "not measured"}
 SHARES = ("p50", "p90", "p99", "p999", "max")
 
 
@@ -27,7 +29,7 @@ def drawn(figure):
 
 
 def of(summary, run, **wanted):
-    return [entry for entry in summary["cases"] if entry["run"] == run
+    return [entry for entry in joined(summary) if entry["run"] == run
             and all(entry[key] == value for key, value in wanted.items())]
 
 
@@ -96,7 +98,7 @@ def shown(value, form="{:,.1f}"):
 def targets_table(summary):
     return table(("target", "kernel", "measured", "wanted", ""), [
         (html.escape(row["what"]), row["kernel"] or "", shown(row["value"], "{:,g}"), html.escape(row["target"]),
-         '<span class="yes">met</span>' if row["met"] else '<span class="no">not met</span>') for row in summary["targets"]])
+         VERDICTS[row["met"]]) for row in summary["targets"]])
 
 
 def cases_table(cases):
@@ -131,7 +133,9 @@ def guest_part(summary, kernel):
     if not random:
         return ""
     parts = [f"<h2>In the guest, Linux {kernel}</h2>", latency_plot(random, f"Random page-in, Linux {kernel}")]
-    for workload, key, title in (("sweep", "page_in_pages_per_s", "Sequential page-in"), ("fill", "page_out_pages_per_s", "Page-out")):
+    for workload, key, title in (("sweep", "page_in_pages_per_s", "Sequential page-in, the kernel's own readahead (page-cluster 3)"),
+                                 ("sweep without readahead", "page_in_pages_per_s", "Sequential page-in, page-cluster 0"),
+                                 ("fill", "page_out_pages_per_s", "Page-out")):
         parts.append(bars_plot(of(summary, "guest", kernel=kernel, workload=workload), key, title))
     measured = [entry for entry in of(summary, "guest", kernel=kernel) if "slow_down" not in entry]
     return "".join(parts + [cases_table(measured)])
@@ -156,20 +160,30 @@ def host_part(summary):
             + depth_plot(summary, "in") + depth_plot(summary, "out") + cases_table(of(summary, "host")))
 
 
+def failed_part(summary):
+    """What the figures below are not to be believed for, or lack."""
+    rows = [("a page was wrong", html.escape(text)) for text in summary["wrong"]]
+    rows += [(html.escape(" ".join(filter(None, (entry["run"], entry["case"], entry["kernel"])))), html.escape(entry["reason"]))
+             for entry in summary["failed"]]
+    return "<h2>What went wrong</h2>" + table(("", ""), rows) if rows else ""
+
+
 def cost_part(summary):
     rows = [(entry["case"], entry["workload"], shown(entry.get("cpu_percent"), "{:.2f}"), shown(entry.get("bytes_per_page"), "{:.2f}"),
              shown(entry["cpu_us_per_page"], "{:.2f}")) for entry in of(summary, "cost")]
     return "<h2>What it costs</h2>" + table(("", "", "CPU, % of a core", "bytes/page", "CPU us/page"), rows) if rows else ""
 
 
-def page_write(directory, summary):
+def page_write(directory, summary, parts=()):
+    """parts: functions that make more of it from the summary."""
     machine = summary["machine"]
     kernels = list(dict.fromkeys(entry["kernel"] for entry in summary["cases"] if entry["kernel"]))
     body = [f"<h1>rmnic, side by side</h1><p>{html.escape(summary['started'])}, {summary['seconds']} s"
             f"{', quick' if summary['quick'] else ''}; {machine['cpus']} CPUs, {html.escape(machine['cpu'])}, Linux "
             f"{html.escape(machine['kernel'])}. Medians of the rounds; spread is the largest less the smallest, as a share of the "
-            "median.</p>", "<h2>Targets</h2>", targets_table(summary)]
+            "median.</p>", failed_part(summary), "<h2>Targets</h2>", targets_table(summary)]
     body += [part(summary, kernel) for kernel in kernels for part in (guest_part, programs_part)] + [stages_part(summary), host_part(summary), cost_part(summary)]
+    body += [part(summary) for part in parts]
     file = os.path.join(directory, "index.html")
     with open(file, "w", encoding="utf-8") as out:
         out.write(f"<!doctype html><meta charset=utf-8><title>rmnic: performance</title><style>{STYLE}</style>{''.join(body)}\n")
