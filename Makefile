@@ -26,9 +26,9 @@ shell: ## the same guest with a shell (exit or ^A x leaves it); REMOTE=0 GUEST_K
 
 test: ## every test; last line 'N passed, N failed, N skipped'
 	@scripts/setup
-	@scripts/test-all
+	@KNOWN_SEEDS=1 scripts/test-all
 
-check: ## the fast tests: unit, simulator, spec, models, lint; no root, no guest
+check: ## the fast tests: unit, simulator (a minute of fresh seeds), spec, models, lint; no root, no guest
 	@scripts/setup base unit backend models lint driver
 	@scripts/guest-kernel 6.1 && scripts/guest-kernel 6.12
 	@scripts/test-all unit sim spec models lint
@@ -63,12 +63,17 @@ fuzz-qemu: ## fuzz the device by QEMU's own fuzzer; MINUTES= how long (after a b
 	@scripts/qemu-build fuzz
 	@tests/fuzz/qemu/run $(or $(MINUTES),10)
 
-perf: ## measure against the peers, side by side; writes build/perf/; QUICK=1 RUNS=host,guest,cost GUEST_KERNEL= ROUNDS=
+perf: ## measure against the peers, side by side; writes build/perf/; QUICK=1 RUNS=host,guest,cost,scale GUEST_KERNEL= ROUNDS=
 	@scripts/setup base backend driver guest qemu perf
 	@$(if $(QEMU),,$(MAKE) qemu)
 	@$(MAKE) driver && $(MAKE) backend
-	@$(MAKE) -s -f host-backend/Makefile bench && $(MAKE) -s -C tests/perf
+	@$(MAKE) -s -f host-backend/Makefile bench scale && $(MAKE) -s -C tests/perf
 	@tests/perf/run
+
+scale: ## what pages and a server's failure cost as the fleet grows, under a virtual clock; writes build/scale/; QUICK=1
+	@scripts/setup base perf
+	@$(MAKE) -s -f host-backend/Makefile scale
+	@RUNS=scale OUT=$(or $(OUT),build/scale) tests/perf/run
 
 perf-compare: ## what changed since an earlier make perf, noise apart; BASE=its directory
 	@tests/perf/compare $(or $(BASE),$(error BASE= is missing: the directory of an earlier 'make perf', such as BASE=/tmp/perf-before))
@@ -98,4 +103,4 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: test-debug-kernel run soak shell test check sim sim-mutants mutants unit lint fuzz fuzz-qemu qemu driver backend install install-host clean help
+.PHONY: test-debug-kernel run soak shell test check sim sim-mutants mutants unit lint fuzz fuzz-qemu perf scale perf-compare qemu driver backend install install-host clean help
