@@ -11,9 +11,16 @@ free_kib() {
 	awk '$1 == "MemFree:" { print $2 }' /proc/meminfo
 }
 
+# The better half of many loads: what the kernel keeps for itself some time is lost in one, a leak in both.
+lost_at_most() {
+	local first=$(($1 - $2)) second=$(($2 - $(free_kib)))
+	note "memory lost in KiB: $first in the first half, $second in the second"
+	[ $((first < second ? first : second)) -le "$3" ]
+}
+
 # DMA-1: each unload disables the device, which the device counts as a reset.
 load_unload() {
-	local i resets free half first second rounds=$((100 / ${SLOWNESS:-1}))
+	local i resets free half rounds=$((100 / ${SLOWNESS:-1}))
 	need_device
 	resets=$(stat resets)
 	rmmod rmnic
@@ -28,9 +35,9 @@ load_unload() {
 		[ $i -ne $((rounds / 2)) ] || half=$(free_kib)
 	done
 	at_least "resets the device counted" $(($(stat resets) - resets)) $((rounds + 1))
-	# What the kernel keeps for itself some time is lost in one half; a leak in both.
-	first=$((free - half)) second=$((half - $(free_kib)))
-	at_most "memory lost in KiB, in the better half" $((first < second ? first : second)) 3072
+	# Some of it is freed behind the unload's back, on a busy machine long after.
+	wait_until 30 lost_at_most "$free" "$half" 3072 || true
+	lost_at_most "$free" "$half" 3072 || fail "expected at most 3072 KiB in one of them"
 	rmmod rmnic
 	! grep rmnic /proc/interrupts || fail "interrupts are left behind"
 	[ ! -e /sys/kernel/debug/rmnic ] || fail "debugfs files are left behind"
