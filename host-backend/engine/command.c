@@ -428,6 +428,7 @@ bool rmnic_qp_serve(struct rmnic_qp *qp, uint32_t max_cmds, uint32_t max_pages)
 		return true;
 	if (!qp->cur && tail == qp->sq_head && qp->queued_head == RMNIC_NO_CID)
 		return false;
+	qp->sq_seen = tail;
 	rmnic_dev_now(dev);
 	while (qp->active && pages < max_pages) {
 		uint32_t cost;

@@ -14,7 +14,8 @@
 struct rmnic_crc32c {
 	const char *name; /* of the implementation */
 	uint32_t (*update)(const struct rmnic_crc32c *c, uint32_t crc, const void *buf, size_t len);
-	uint32_t (*copy_page)(const struct rmnic_crc32c *c, void *dst, const void *src);
+	uint32_t (*copy_page)(const struct rmnic_crc32c *c, void *dst, const void *src,
+			      const void *next);
 	uint32_t table[8][256]; /* portable: the CRC of one byte followed by 0 to 7 zeros */
 	uint32_t lane[4][256];  /* advances a CRC over a quarter of a page of zeros */
 };
@@ -39,7 +40,14 @@ static inline uint32_t rmnic_crc32c_update(const struct rmnic_crc32c *c, uint32_
 static inline uint32_t rmnic_crc32c_copy_page(const struct rmnic_crc32c *c, void *dst,
 					      const void *src)
 {
-	return c->copy_page(c, dst, src);
+	return c->copy_page(c, dst, src, NULL);
+}
+
+/* The same, and fetches the page at next, wherever that is, into the CPU's cache meanwhile. */
+static inline uint32_t rmnic_crc32c_copy_page_before(const struct rmnic_crc32c *c, void *dst,
+						     const void *src, const void *next)
+{
+	return c->copy_page(c, dst, src, next);
 }
 
 #endif /* RMNIC_ENGINE_CRC32C_H */

@@ -66,6 +66,13 @@ bool rmnic_qp_fetch(struct rmnic_qp *qp, uint32_t sq_tail)
 	return true;
 }
 
+uint64_t rmnic_qp_peek(const struct rmnic_qp *qp)
+{
+	if (qp->sq_head == qp->sq_seen)
+		return UINT64_MAX;
+	return rmnic_le64_get(__atomic_load_n(&sqe_at(qp, qp->sq_head)->rpn, __ATOMIC_RELAXED));
+}
+
 /*
  * ABORT of a command that the driver has submitted and that is not fetched yet (CMD-16): it
  * must not run later. Its slot is passed over; at once where it is the next, because the

@@ -86,6 +86,7 @@ struct rmnic_qp {
 	uint16_t coalesce_us;
 	uint32_t depth;
 	uint32_t sq_head;     /* SQEs fetched */
+	uint32_t sq_seen;     /* the driver's tail, as far as this round goes */
 	uint32_t sq_head_pub; /* as last written to the record */
 	uint32_t cq_tail;     /* CQEs written */
 	uint32_t cq_flushed;  /* ... up to which cq_arm was compared */
@@ -219,6 +220,8 @@ bool rmnic_qp_sync(struct rmnic_qp *qp, uint32_t *sq_tail);
 bool rmnic_qp_room(const struct rmnic_qp *qp);
 /* fetch.c. Copies the next SQE to qp->sqe: a queued one, or from the ring. False: none, or no room. */
 bool rmnic_qp_fetch(struct rmnic_qp *qp, uint32_t sq_tail);
+/* What the next SQE of this round seems to be about; nothing may follow from it. UINT64_MAX: there is none. */
+uint64_t rmnic_qp_peek(const struct rmnic_qp *qp);
 /*
  * Writes one CQE. slot: the command whose entry of the flight table this ends, RMNIC_NO_CID:
  * none; usually it is cid.

@@ -19,6 +19,7 @@ struct rmnic_store;
 /* One page of a command. Owned by the caller until the operation has ended. */
 struct rmnic_page_op {
 	uint64_t rpn;
+	uint64_t next; /* likely to be read after it, in range: a store may have it at hand by then */
 	void *data; /* 4 KiB of guest memory; may change under the store's eyes (B5) */
 	void (*done)(struct rmnic_page_op *op, uint16_t status);
 };

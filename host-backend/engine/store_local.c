@@ -139,7 +139,8 @@ static uint16_t local_page_in(struct rmnic_store *store, struct rmnic_page_op *o
 		rmnic_page_fill(op->data, body);
 		return RMNIC_SC_OK;
 	case RMNIC_META_STORED:
-		crc = rmnic_crc32c_copy_page(&s->crc, op->data, page_at(s, op->rpn));
+		crc = rmnic_crc32c_copy_page_before(&s->crc, op->data, page_at(s, op->rpn),
+						    page_at(s, op->next));
 		crc = rmnic_page_seal(&s->crc, crc, s->uuid, op->rpn, version);
 		return crc == body ? RMNIC_SC_OK : corrupt(s);
 	case RMNIC_META_INDETERMINATE:

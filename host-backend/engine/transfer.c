@@ -80,6 +80,14 @@ void rmnic_pages_cancel(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 	}
 }
 
+/* What is likely to be read after page i of the command; if that is not known, the page itself. */
+static uint64_t next_rpn(const struct rmnic_qp *qp, const struct rmnic_cmd *cmd, uint32_t i)
+{
+	uint64_t next = i + 1 < cmd->npages ? cmd->rpn + i + 1 : rmnic_qp_peek(qp);
+
+	return next < qp->dev->capacity ? next : cmd->rpn + i;
+}
+
 /* Maps and hands over page index of the command that qp is starting. */
 static void page_start(struct rmnic_qp *qp, struct rmnic_cmd *cmd, struct rmnic_page *page)
 {
@@ -112,6 +120,7 @@ static void page_start(struct rmnic_qp *qp, struct rmnic_cmd *cmd, struct rmnic_
 	}
 	dev->free_page[qp->qclass] = page->next_free;
 	page->op.rpn = cmd->rpn + i;
+	page->op.next = in ? next_rpn(qp, cmd, i) : page->op.rpn;
 	page->op.data = page->mapping.ptr;
 	page->op.done = page_done;
 	page->qp = qp;

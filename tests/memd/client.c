@@ -114,7 +114,7 @@ static void pages(bool out, uint64_t from, uint64_t n, uint64_t seed)
 			if (!j->used && next < from + n) {
 				j->used = true;
 				j->out = out;
-				j->op = (struct rmnic_page_op){ next++, j->page, job_done };
+				j->op = (struct rmnic_page_op){ .rpn = next++, .data = j->page, .done = job_done };
 				job_start(j, seed);
 			}
 			if (j->used && j->again && j->again <= client_now())

@@ -118,6 +118,7 @@ static void step(void)
 	}
 	current->w.net.filter = not_from_the_dead;
 	current->w.net.filter_arg = current;
+	current->w.net.ends[current->w.backend].open = NULL; /* nor does anything go with what was sent before */
 }
 
 void rings_kill(struct sim *s)

@@ -265,7 +265,7 @@ static bool net_send(void *arg, enum rmnic_lane lane, const struct rmnic_addr *t
 	    tx_full(net, end))
 		return false;
 	net->sent++;
-	if (net->join && !net->filter && join(end, target, lane, tx)) /* a filter sees each by itself */
+	if (net->join && join(end, target, lane, tx))
 		return true;
 	p = make(net, end->index, target, lane, tx);
 	if (net->filter && !net->filter(net->filter_arg, p)) {

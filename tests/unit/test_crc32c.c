@@ -99,6 +99,10 @@ static void check_copy(const struct rmnic_crc32c *c)
 		assert_int_equal(rmnic_crc32c_copy_page(c, dst, src),
 				 rmnic_crc32c_update(&portable, 0, src, sizeof(src)));
 		assert_memory_equal(src, dst, sizeof(src));
+		memset(dst, 0, sizeof(dst));
+		assert_int_equal(rmnic_crc32c_copy_page_before(c, dst, src, dst),
+				 rmnic_crc32c_update(&portable, 0, src, sizeof(src)));
+		assert_memory_equal(src, dst, sizeof(src));
 	}
 }
 

@@ -113,6 +113,30 @@ RIG_TEST(rmnic_cmd_step_pages__page_changed_while_it_is_read)
 	pthread_join(thread, NULL);
 }
 
+/* A store may fetch ahead what it is told of; nothing but pages of the device is ever named. */
+RIG_TEST(rmnic_cmd_step_pages__what_is_read_next, .slow = true)
+{
+	uint64_t pages = rig_pages(rig, 8);
+	const struct { uint64_t rpn; uint32_t n; } read[] = { { 100, 3 }, { 7, 1 }, { 1024, 1 }, { 9, 1 } };
+	const uint64_t next[] = { 101, 102, 7, /* the device has 1024 pages */ 7, 9 };
+	struct rmnic_cqe cqe;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct rmnic_sqe sqe = rig_sqe(rig, IN, read[i].rpn, read[i].n, pages + i * 4096);
+
+		pair_put(&rig->q[2], &sqe);
+	}
+	pair_ring(&rig->q[2]);
+	rig_poll(rig);
+	assert_int_equal(rig->slow.pending, 5);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(rig->slow.ops[i]->next, next[i]);
+	slow_answer_all(&rig->slow);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_true(pair_reap(&rig->q[2], &cqe));
+	rig_poll(rig);
+}
+
 /* CMD-8, CMD-20: a damaged page never completes with OK, whatever its place in a cluster. */
 RIG_TEST(rmnic_cmd_step_pages__corrupt_page_in_a_cluster)
 {
@@ -204,6 +228,7 @@ int main(void)
 		cmocka_unit_test(rmnic_cmd_step_pages__list_copied_once),
 		cmocka_unit_test(rmnic_cmd_step_pages__page_changed_after_it_was_read),
 		cmocka_unit_test(rmnic_cmd_step_pages__page_changed_while_it_is_read),
+		cmocka_unit_test(rmnic_cmd_step_pages__what_is_read_next),
 		cmocka_unit_test(rmnic_cmd_step_pages__corrupt_page_in_a_cluster),
 		cmocka_unit_test(rmnic_cmd_step_pages__tells_what_it_wrote),
 		cmocka_unit_test(rmnic_cmd_step_pages__mappings_are_given_back),
