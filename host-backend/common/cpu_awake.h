@@ -19,7 +19,7 @@
 #define RMNIC_CPU_AWAKE_HELP                                                                          \
 	"for how many seconds after a page-in CPUs of this machine are kept from sleeping "            \
 	"(/dev/cpu_dma_latency, which only root may ask), so that the first page-in after a silence "  \
-	"is quick; for the first of them a PING each 5 ms keeps caches warm as well; it costs power; 0: never"
+	"is quick; for the first of them a PING each 4 ms keeps caches warm as well; it costs power; 0: never"
 
 struct rmnic_cpu_awake {
 	uint64_t hold_ns;    /* 0: never */

@@ -16,7 +16,7 @@
 /* Bursts received in a row before devices are looked at again. */
 #define RX_BURSTS 8
 /* After 10 ms without work a page-in takes 100 us more than one of many, on CPUs that did not sleep. */
-#define WARM_NS     UINT64_C(5000000)
+#define WARM_NS     UINT64_C(4000000)
 #define WARM_FOR_NS UINT64_C(1000000000)
 
 struct rmnic_worker {

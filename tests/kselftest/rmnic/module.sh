@@ -5,10 +5,16 @@
 
 gone() { [ ! -e /sys/module/rmnic ] && [ ! -b $RMNIC_DISK ]; }
 
-# Free memory without what the kernel would give back at once.
+# Free memory, with what the kernel would give back at once: caches, slabs without objects, pages that each
+# CPU keeps for itself.
 free_kib() {
+	local shrink
 	echo 3 >/proc/sys/vm/drop_caches
-	awk '$1 == "MemFree:" { print $2 }' /proc/meminfo
+	for shrink in /sys/kernel/slab/*/shrink; do
+		echo 1 >"$shrink"
+	done
+	echo 1 >/proc/sys/vm/stat_refresh
+	awk '$1 == "nr_free_pages" || $1 == "count:" { pages += $2 } END { print pages * 4 }' /proc/zoneinfo
 }
 
 # The better half of many loads: what the kernel keeps for itself some time is lost in one, a leak in both.
