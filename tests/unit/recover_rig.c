@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/le.h"
+#include "engine/step.h"
 #include "rmnic/device.h"
 
 int recover_tear_down(void **state)
@@ -115,4 +116,29 @@ void recover_wait_until_over(void)
 		cluster_run(&rw, 50 * MS);
 	assert_true(recover_is_over());
 	assert_int_equal(recover_waiting(), 0);
+}
+
+/* --- Death ------------------------------------------------------------------------------------------ */
+
+static jmp_buf death;
+static unsigned int steps_left;
+
+static void count_steps(void)
+{
+	if (--steps_left == 0) {
+		rmnic_step_hook = NULL;
+		longjmp(death, 1);
+	}
+}
+
+bool recover_dies_before(unsigned int n)
+{
+	if (setjmp(death))
+		return true;
+	steps_left = n;
+	rmnic_step_hook = count_steps;
+	while (!recover_is_over())
+		cluster_step(&rw, rw.net.now + 10 * MS);
+	rmnic_step_hook = NULL;
+	return false;
 }

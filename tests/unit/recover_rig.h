@@ -21,5 +21,7 @@ void recover_begin(void);
 uint64_t recover_waiting(void);
 bool recover_is_over(void);
 void recover_wait_until_over(void);
+/* Recovers until that is over, or until the backend dies before its n-th store (true). */
+bool recover_dies_before(unsigned int n);
 
 #endif /* RECOVER_RIG_H */

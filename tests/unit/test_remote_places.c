@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "engine/le.h"
-#include "engine/step.h"
 #include "recover_rig.h"
 #include "rmnic/device.h"
 #include "spill_rig.h"
@@ -232,22 +231,11 @@ static void places__another_file(void **state)
 	recover_check_all(1000);
 }
 
-static jmp_buf death;
-static unsigned int steps_left;
-
-static void count_steps(void)
-{
-	if (--steps_left == 0) {
-		rmnic_step_hook = NULL;
-		longjmp(death, 1);
-	}
-}
-
 /* The one that recovers dies before any one of its stores; its successor is not told to recover. */
 static void places__dies_before_a_store(void **state)
 {
-	static unsigned int n;
-	volatile bool died = true; /* it is looked at after a longjmp() */
+	unsigned int n;
+	bool died = true;
 
 	(void)state;
 	spill_some(2, 2);
@@ -258,15 +246,7 @@ static void places__dies_before_a_store(void **state)
 		rw.cfg.recover = false;
 		if (n == 1) /* after the first store of all */
 			remote_block().hdr->spill_id = 0;
-		died = true;
-		if (!setjmp(death)) {
-			steps_left = n;
-			rmnic_step_hook = count_steps;
-			while (!recover_is_over())
-				cluster_step(&rw, rw.net.now + 10 * MS);
-			rmnic_step_hook = NULL;
-			died = false;
-		}
+		died = recover_dies_before(n);
 		cluster_stop(&rw);
 		assert_true(cluster_start(&rw));
 		assert_true(cluster_ready(&rw, 20000 * MS));

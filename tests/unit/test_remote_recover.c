@@ -11,7 +11,6 @@
 
 #include "engine/le.h"
 #include "engine/rmp_codec.h"
-#include "engine/step.h"
 #include "recover_rig.h"
 #include "rmnic/device.h"
 
@@ -384,22 +383,11 @@ static void recover__dies_half_way(void **state)
 	assert_int_equal(rmnic_store_remote_counters(rw.store)->orphans, 0);
 }
 
-static jmp_buf death;
-static unsigned int steps_left;
-
-static void count_steps(void)
-{
-	if (--steps_left == 0) {
-		rmnic_step_hook = NULL;
-		longjmp(death, 1);
-	}
-}
-
 /* ... before any one of its stores. Its successor is not told that it is to recover anything. */
 static void recover__dies_before_a_store(void **state)
 {
-	static unsigned int n;
-	volatile bool died = true; /* it is looked at after a longjmp() */
+	unsigned int n;
+	bool died = true;
 
 	(void)state;
 	recover_up(2, 2);
@@ -407,15 +395,7 @@ static void recover__dies_before_a_store(void **state)
 		recover_forget();
 		assert_true(cluster_start(&rw));
 		rw.cfg.recover = false;
-		died = true;
-		if (!setjmp(death)) {
-			steps_left = n;
-			rmnic_step_hook = count_steps;
-			while (!recover_is_over())
-				cluster_step(&rw, rw.net.now + 10 * MS);
-			rmnic_step_hook = NULL;
-			died = false;
-		}
+		died = recover_dies_before(n);
 		cluster_stop(&rw);
 		assert_true(cluster_start(&rw));
 		assert_true(cluster_ready(&rw, 20000 * MS));
