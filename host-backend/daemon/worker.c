@@ -141,7 +141,7 @@ static bool owed(const struct rmnic_worker *w)
 
 /*
  * Whether caches are kept warm, as CPUs are kept awake: for the first of those seconds, in which most silences end. It
- * takes one to two hundredths of a CPU. Not while servers owe answers: those come by the same way.
+ * takes two hundredths of a CPU. Not while servers owe answers: those come by the same way.
  */
 static bool warm(const struct rmnic_worker *w)
 {

@@ -478,6 +478,7 @@ void rmnic_cmd_abort(struct rmnic_qp *qp, struct rmnic_cmd *cmd)
 void rmnic_qp_drain(struct rmnic_qp *qp)
 {
 	rmnic_dev_now(qp->dev);
+	qp->sq_seen = qp->sq_head; /* nothing of the ring follows what is under way */
 	while (qp->active && qp->cur && step(qp, RMNIC_MAX_PAGES))
 		;
 	/* A command aborted before it was fetched is told to nobody else: pass over it now. */
@@ -486,6 +487,7 @@ void rmnic_qp_drain(struct rmnic_qp *qp)
 
 		if (!rmnic_qp_sync(qp, &tail) || !rmnic_qp_fetch(qp, tail))
 			break;
+		qp->sq_seen = tail;
 		begin(qp);
 		while (qp->active && qp->cur && step(qp, RMNIC_MAX_PAGES))
 			;
